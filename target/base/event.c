@@ -1,0 +1,99 @@
+#include "target/base/event.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static const char *const names[] = {
+    [EVENT_CLUSTER_UP] = "cluster.up",
+    [EVENT_CLUSTER_DOWN] = "cluster.down",
+    [EVENT_MAP_APPLIED] = "map.applied",
+    [EVENT_PROCESS_STARTED] = "process.started",
+    [EVENT_PROCESS_ENDED] = "process.ended",
+    [EVENT_NODE_STATE] = "node.state",
+    [EVENT_NODE_FAILED] = "node.failed",
+    [EVENT_NODE_FENCED] = "node.fenced",
+    [EVENT_TARGET_MOVED] = "target.moved",
+    [EVENT_FLOATING_IP_UP] = "floating_ip.up",
+    [EVENT_FLOATING_IP_DOWN] = "floating_ip.down",
+    [EVENT_CONNECTIONS_MUTED] = "connections.muted",
+    [EVENT_PORTAL_UP] = "portal.up",
+    [EVENT_PORTAL_DOWN] = "portal.down",
+    [EVENT_VOLUME_OPENED] = "volume.opened",
+    [EVENT_VOLUME_CLOSED] = "volume.closed",
+    [EVENT_LOGIN_REDIRECTED] = "login.redirected",
+    [EVENT_LOGIN_REFUSED] = "login.refused",
+    [EVENT_SESSION_OPENED] = "session.opened",
+    [EVENT_SESSION_CLOSED] = "session.closed",
+    [EVENT_CONNECTION_CLOSED] = "connection.closed",
+    [EVENT_TASK_MANAGEMENT] = "task_management",
+};
+
+/* Set once at start, as the log level is: an event has no other way to its process. */
+static struct {
+    const char *process;
+    int node;
+    event_sink *sink;
+    void *owner;
+} here;
+
+void event_start(const char *process, int node, event_sink *sink, void *owner)
+{
+    here.process = process;
+    here.node = node;
+    here.sink = sink;
+    here.owner = owner;
+}
+
+static json_t *field_value(const struct event_field *field)
+{
+    switch (field->type) {
+    case EVENT_TEXT:
+        return json_string(field->text);
+    case EVENT_NUMBER:
+        return json_integer(field->number);
+    case EVENT_FLAG:
+        return json_boolean(field->number);
+    default:
+        return json_null();
+    }
+}
+
+void event_emit(enum event_kind kind, const struct event_field *fields)
+{
+    char stamp[EVENT_TIME_SIZE];
+    json_t *object;
+
+    if (!here.sink)
+        return;
+    event_format_time(stamp, event_now());
+    object = json_pack("{s:s, s:s}", "time", stamp, "process", here.process);
+    if (here.node)
+        json_object_set_new(object, "node", json_integer(here.node));
+    json_object_set_new(object, "event", json_string(names[kind]));
+    for (; fields->type != EVENT_END; fields++)
+        json_object_set_new(object, fields->name, field_value(fields));
+    here.sink(here.owner, object);
+}
+
+const char *event_name(enum event_kind kind)
+{
+    return names[kind];
+}
+
+double event_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void event_format_time(char stamp[static EVENT_TIME_SIZE], double unix_time)
+{
+    time_t seconds = (time_t)unix_time;
+    struct tm utc;
+    size_t length = strftime(stamp, EVENT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
+    unsigned micros = (unsigned)((unix_time - (double)seconds) * 1e6) % 1000000;
+
+    snprintf(stamp + length, EVENT_TIME_SIZE - length, ".%06uZ", micros);
+}
