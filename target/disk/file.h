@@ -1,0 +1,10 @@
+/* A disk in a sparse file. Reads what the page cache holds and writes small pieces on the loop, the
+ * rest on workers. The host's page cache is the volatile write cache. */
+#pragma once
+
+#include "target/disk/disk.h"
+
+/* Opens an existing file of at least `size` bytes. NULL: *error is -errno (-EFBIG: the file is
+ * shorter). The workers outlive the disk. */
+struct disk *file_disk_open(struct ev_loop *loop, struct workers *workers, const char *path,
+                            uint64_t size, bool is_read_only, int *error);

@@ -1,0 +1,51 @@
+/* A logical unit, the I_T nexuses that reach it, and task management. */
+#pragma once
+
+#include "target/disk/disk.h"
+#include "target/scsi/task.h"
+
+struct scsi_lun;
+struct scsi_nexus;
+
+struct scsi_lun_config {
+    const char *volume, *serial, *naa;        /* copied; naa: 32 hex digits, the first one 6 */
+    uint64_t size;                            /* bytes, a multiple of block_size */
+    uint32_t block_size, physical_block_size; /* bytes */
+    bool is_read_only;
+};
+
+/* `disk` is taken over. */
+struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config *config,
+                              struct disk *disk);
+
+/* No task and no nexus may be left. Flushes, closes the disk, frees the logical unit, then calls
+ * done with 0 or -errno (of the flush), from the loop or from within this call. */
+typedef void scsi_lun_closed(void *owner, int error);
+void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner);
+
+/* One I_T nexus at the logical unit. Port names as SPC names them: "iqn...,i,0x400001370000" and
+ * "iqn...,t,0x0001"; copied. Starts with the unit attention 29/00 (power on). `owner` is borrowed
+ * and not used. */
+struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_port,
+                                  const char *target_port, uint16_t relative_port, void *owner);
+
+/* I_T nexus loss: its tasks must have been ended; its SPC-2 reservation is released. NULL is fine.
+ */
+void scsi_nexus_free(struct scsi_nexus *nexus);
+void *scsi_nexus_owner(const struct scsi_nexus *nexus);
+
+/* Task management, SAM-5 7. Every affected task of any nexus ends with on_aborted; unit attentions
+ * tell the other nexuses (TAS=0: 2F/00 for the tasks another one cleared, 29/03 after a reset);
+ * resets drop the SPC-2 reservation. done follows when all affected tasks have really ended, from
+ * within this call or from the loop; is_done is false when `referenced` (only for SCSI_ABORT_TASK)
+ * is NULL: there is no such task. */
+enum scsi_function {
+    SCSI_ABORT_TASK,
+    SCSI_ABORT_TASK_SET,
+    SCSI_CLEAR_TASK_SET,
+    SCSI_LUN_RESET,
+    SCSI_TARGET_RESET,
+};
+typedef void scsi_managed(void *owner, bool is_done);
+void scsi_manage(struct scsi_nexus *nexus, enum scsi_function function,
+                 struct scsi_task *referenced, scsi_managed *done, void *owner);

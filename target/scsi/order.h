@@ -1,0 +1,35 @@
+/* The medium of a logical unit: requests that overlap run one after the other in the order they
+ * came, so that no read sees a block of two writes. Only what is on a worker (or waits for it) is
+ * remembered; what finishes on the loop costs one look at an empty list. */
+#pragma once
+
+#include "target/base/list.h"
+#include "target/disk/disk.h"
+
+struct order {
+    struct disk *disk;            /* owned by the logical unit */
+    struct list running, waiting; /* of struct order_item */
+};
+
+struct order_item;
+typedef void order_done(struct order_item *item);
+
+struct order_item {
+    struct disk_io io;
+    order_done *done; /* from the loop */
+    /* The order's own. */
+    struct order *order;
+    struct list link;
+};
+
+void order_init(struct order *order, struct disk *disk);
+
+/* Finishes `io` now if nothing under way is in its way and it need not block: true. Otherwise
+ * nothing happened. */
+bool order_attempt(struct order *order, struct disk_io *io);
+
+/* item->done follows from the loop. */
+void order_start(struct order *order, struct order_item *item);
+
+/* A range that a reader may take from the file itself. */
+bool order_span(struct order *order, uint64_t offset, uint64_t length, struct disk_span *span);
