@@ -1,0 +1,7 @@
+/* What no single line shows: references between sections, things that may exist only once. */
+#pragma once
+
+struct cluster_config;
+
+/* Also names the targets and numbers the portal groups. NULL, or an owned sentence. */
+char *config_check(struct cluster_config *config);
