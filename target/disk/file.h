@@ -6,5 +6,5 @@
 
 /* Opens an existing file of at least `size` bytes. NULL: *error is -errno (-EFBIG: the file is
  * shorter). The workers outlive the disk. */
-struct disk *file_disk_open(struct ev_loop *loop, struct workers *workers, const char *path,
-                            uint64_t size, bool is_read_only, int *error);
+struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t size,
+                            bool is_read_only, int *error);

@@ -71,19 +71,22 @@ struct scsi_task {
     const struct scsi_command *command; /* NULL: unknown opcode */
     const struct scsi_data *data;       /* how its data moves; NULL: there is none */
     scsi_step *then;                    /* what follows what is under way; NULL: the next stage */
+    scsi_step *after_data;              /* what is to be done when the data has passed, or NULL */
     enum scsi_stage stage;
     bool is_waiting;      /* the transport waits for on_next */
     bool is_ending;       /* aborted: ends when nothing is under way */
-    uint32_t result;      /* enum scsi_result; the first one that is not good stays */
-    uint32_t field;       /* of the CDB or parameter list, for the sense data (result.h) */
-    uint64_t information; /* for the sense data (result.h) */
-    unsigned under_way;   /* requests and puts that are not done */
-    uint64_t ending;      /* serial number of its abort (manage.c) */
-    uint64_t offset;      /* of the medium, bytes: where its data goes or comes from */
-    uint64_t length;      /* of the medium, bytes */
-    uint64_t position;    /* bytes of the medium or of a list that are done */
-    uint8_t *parameters;  /* owned; parameter data, in or out */
-    size_t parameters_size;
+    bool has_information; /* for the sense data, like the next two (result.h) */
+    uint32_t field;       /* of the CDB or the parameter list */
+    uint64_t information;
+    uint32_t result;        /* enum scsi_result; the first one that is not good stays */
+    unsigned under_way;     /* requests that are not done */
+    uint64_t ending;        /* serial number of its abort (manage.c) */
+    uint64_t offset;        /* of the medium, bytes: where its data goes or comes from */
+    uint64_t length;        /* of the medium, bytes */
+    uint64_t position;      /* how far a step that goes on is */
+    uint64_t received;      /* bytes of data-out */
+    uint8_t *parameters;    /* owned; parameter data, in or out */
+    size_t parameters_size; /* of data-in: what there is; of data-out: what is expected */
     uint8_t *tail; /* owned; the beginning of a logical block that the next put completes */
     size_t tail_length;
     struct order_item item; /* one request at a time; puts that go to a worker have their own */

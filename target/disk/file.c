@@ -1,0 +1,258 @@
+#include "target/disk/file.h"
+
+#include "target/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* On the loop a write is a copy into the page cache; above this it takes too long for one. */
+enum { LOOP_WRITE_MAXIMUM = 256 * 1024, SPAN_MINIMUM = 64 * 1024 };
+
+struct file_disk {
+    struct disk disk;
+    struct workers *workers; /* borrowed: outlives us */
+    int descriptor;
+    bool cannot_write_nowait; /* the file system does not know RWF_NOWAIT for writes */
+    bool cannot_ask_cache;    /* the kernel has no cachestat */
+};
+
+static int read_all(int descriptor, uint8_t *bytes, uint64_t offset, uint64_t length)
+{
+    while (length) {
+        ssize_t count = pread(descriptor, bytes, length, (off_t)offset);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count < 0 ? -errno : -EIO; /* -EIO: somebody cut the file */
+        bytes += count;
+        offset += (uint64_t)count;
+        length -= (uint64_t)count;
+    }
+    return 0;
+}
+
+static int write_all(int descriptor, const uint8_t *bytes, uint64_t offset, uint64_t length,
+                     int flags)
+{
+    while (length) {
+        struct iovec vector = {(void *)(uintptr_t)bytes, length};
+        ssize_t count = pwritev2(descriptor, &vector, 1, (off_t)offset, flags);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count < 0 ? -errno : -EIO;
+        bytes += count;
+        offset += (uint64_t)count;
+        length -= (uint64_t)count;
+    }
+    return 0;
+}
+
+static int run_read(int descriptor, struct disk_io *io)
+{
+    return read_all(descriptor, io->buffer, io->offset, io->length);
+}
+
+static int run_write(int descriptor, struct disk_io *io)
+{
+    return write_all(descriptor, io->buffer, io->offset, io->length, io->is_forced ? RWF_DSYNC : 0);
+}
+
+static int run_flush(int descriptor, struct disk_io *io)
+{
+    (void)io;
+    return fdatasync(descriptor) ? -errno : 0;
+}
+
+static int write_zeros(int descriptor, uint64_t offset, uint64_t length)
+{
+    enum { ZEROS_SIZE = 64 * 1024 };
+    uint8_t *zeros = memory_new(ZEROS_SIZE);
+    int error = 0;
+
+    while (length && !error) {
+        uint64_t count = length < ZEROS_SIZE ? length : ZEROS_SIZE;
+
+        error = write_all(descriptor, zeros, offset, count, 0);
+        offset += count;
+        length -= count;
+    }
+    free(zeros);
+    return error;
+}
+
+static int allocate_or_write_zeros(int descriptor, int mode, const struct disk_io *io)
+{
+    while (
+        fallocate(descriptor, mode | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->length)) {
+        if (errno == EOPNOTSUPP)
+            return write_zeros(descriptor, io->offset, io->length);
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+static int run_discard(int descriptor, struct disk_io *io)
+{
+    return allocate_or_write_zeros(descriptor, FALLOC_FL_PUNCH_HOLE, io);
+}
+
+static int run_zero(int descriptor, struct disk_io *io)
+{
+    return allocate_or_write_zeros(descriptor, FALLOC_FL_ZERO_RANGE, io);
+}
+
+static int run_locate(int descriptor, struct disk_io *io)
+{
+    off_t offset = (off_t)io->offset;
+    off_t data = lseek(descriptor, offset, SEEK_DATA);
+
+    if (data < 0 && errno != ENXIO) /* ENXIO: a hole up to the end */
+        return -errno;
+    io->is_mapped = data == offset;
+    off_t end = io->is_mapped ? lseek(descriptor, offset, SEEK_HOLE) : data;
+    if (end >= 0 && (uint64_t)(end - offset) < io->length)
+        io->length = (uint64_t)(end - offset);
+    return 0;
+}
+
+static int (*const runs[])(int descriptor, struct disk_io *io) = {
+    [DISK_READ] = run_read,       [DISK_WRITE] = run_write, [DISK_FLUSH] = run_flush,
+    [DISK_DISCARD] = run_discard, [DISK_ZERO] = run_zero,   [DISK_LOCATE] = run_locate,
+};
+
+static bool attempt_read(struct file_disk *file, struct disk_io *io)
+{
+    struct iovec vector = {io->buffer, io->length};
+
+    io->error = 0;
+    return preadv2(file->descriptor, &vector, 1, (off_t)io->offset, RWF_NOWAIT) ==
+           (ssize_t)io->length;
+}
+
+static bool attempt_write(struct file_disk *file, struct disk_io *io)
+{
+    struct iovec vector = {io->buffer, io->length};
+
+    if (io->is_forced || io->length > LOOP_WRITE_MAXIMUM)
+        return false;
+    io->error = 0;
+    if (!file->cannot_write_nowait) {
+        ssize_t count = pwritev2(file->descriptor, &vector, 1, (off_t)io->offset, RWF_NOWAIT);
+
+        if (count >= 0 || errno != EOPNOTSUPP)
+            return count == (ssize_t)io->length;
+        file->cannot_write_nowait = true;
+    }
+    io->error = write_all(file->descriptor, io->buffer, io->offset, io->length, 0);
+    return true;
+}
+
+static bool file_attempt(struct disk *disk, struct disk_io *io)
+{
+    struct file_disk *file = container_of(disk, struct file_disk, disk);
+
+    if (io->operation == DISK_READ)
+        return attempt_read(file, io);
+    if (io->operation == DISK_WRITE)
+        return attempt_write(file, io);
+    return false;
+}
+
+static void run_on_worker(struct work *work)
+{
+    struct disk_io *io = container_of(work, struct disk_io, work);
+    struct file_disk *file = container_of(io->disk, struct file_disk, disk);
+
+    io->error = runs[io->operation](file->descriptor, io);
+}
+
+static void on_run(struct work *work)
+{
+    struct disk_io *io = container_of(work, struct disk_io, work);
+
+    io->done(io);
+}
+
+static void file_start(struct disk *disk, struct disk_io *io)
+{
+    struct file_disk *file = container_of(disk, struct file_disk, disk);
+
+    io->disk = disk;
+    io->work.run = run_on_worker;
+    io->work.done = on_run;
+    workers_add(file->workers, &io->work);
+}
+
+/* cachestat(2), Linux 6.5; the C library of Debian 12 does not know it. */
+static bool is_cached(struct file_disk *file, uint64_t offset, uint64_t length)
+{
+    enum { CACHESTAT = 451, PAGE = 4096 };
+    struct {
+        uint64_t offset, length;
+    } range = {offset, length};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } state;
+
+    if (file->cannot_ask_cache)
+        return false;
+    if (syscall(CACHESTAT, file->descriptor, &range, &state, 0)) {
+        file->cannot_ask_cache = errno == ENOSYS || errno == EOPNOTSUPP;
+        return false;
+    }
+    return state.cached >= (offset + length - 1) / PAGE - offset / PAGE + 1;
+}
+
+static bool file_span(struct disk *disk, uint64_t offset, uint64_t length, struct disk_span *span)
+{
+    struct file_disk *file = container_of(disk, struct file_disk, disk);
+
+    if (length < SPAN_MINIMUM || !is_cached(file, offset, length))
+        return false;
+    *span = (struct disk_span){file->descriptor, offset};
+    return true;
+}
+
+static void file_close(struct disk *disk)
+{
+    struct file_disk *file = container_of(disk, struct file_disk, disk);
+
+    close(file->descriptor);
+    free(file);
+}
+
+static const struct disk_operations operations = {file_attempt, file_start, file_span, file_close};
+
+struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t size,
+                            bool is_read_only, int *error)
+{
+    int descriptor = open(path, (is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    struct stat status;
+
+    *error = 0;
+    if (descriptor < 0 || fstat(descriptor, &status))
+        *error = -errno;
+    else if ((uint64_t)status.st_size < size)
+        *error = -EFBIG;
+    if (*error) {
+        if (descriptor >= 0)
+            close(descriptor);
+        return NULL;
+    }
+
+    struct file_disk *file = memory_new(sizeof *file);
+    file->disk.operations = &operations;
+    file->workers = workers;
+    file->descriptor = descriptor;
+    return &file->disk;
+}

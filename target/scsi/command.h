@@ -1,0 +1,45 @@
+/* The command table: one row for each command, and what a row says. */
+#pragma once
+
+#include "target/scsi/task.h"
+
+enum { COMMAND_CDB_MAXIMUM = 32 };
+
+enum command_data { NO_DATA, DATA_IN, DATA_OUT };
+
+enum command_flag {
+    READS_MEDIUM = 0x01,
+    WRITES_MEDIUM = 0x02,       /* refused when the volume is read-only */
+    IGNORES_RESERVATION = 0x04, /* runs in spite of an SPC-2 reservation of another nexus */
+    ANSWERS_ALWAYS = 0x08,      /* neither reports nor clears a unit attention */
+    ANSWERS_WITHOUT_LUN = 0x10, /* runs for a logical unit that is not there */
+    SERVICE_ACTION = 0x20,      /* the service action is in the low five bits of byte 1 */
+};
+
+struct scsi_command {
+    const char *name;
+    enum command_data data;
+    unsigned flags; /* of enum command_flag */
+    scsi_step *run;
+    uint8_t usage[COMMAND_CDB_MAXIMUM]; /* opcode (and service action), then CDB bits in use */
+};
+
+/* Where the rows of an opcode begin. */
+struct command_index {
+    uint8_t first[256]; /* row number + 1; 0: none */
+};
+
+extern const struct scsi_command commands[];
+extern const size_t command_count;
+
+void command_index_fill(struct command_index *index);
+
+/* NULL: there is no such opcode, or none with the CDB's service action (then *has_opcode). */
+const struct scsi_command *command_find(const struct command_index *index, const uint8_t *cdb,
+                                        bool *has_opcode);
+const struct scsi_command *command_find_action(const struct command_index *index, uint8_t opcode,
+                                               unsigned action);
+unsigned command_cdb_length(const struct scsi_command *command);
+
+/* 05/24/00 with the field if a bit is set that the row does not use. */
+uint32_t command_check_cdb(struct scsi_task *task);

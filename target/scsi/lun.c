@@ -1,0 +1,95 @@
+#include "target/scsi/lun.h"
+
+#include "target/base/memory.h"
+#include "target/scsi/result.h"
+#include "target/scsi/unit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint8_t hex_value(char digit)
+{
+    return (uint8_t)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+}
+
+struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config *config,
+                              struct disk *disk)
+{
+    struct scsi_lun *lun = memory_new(sizeof *lun);
+
+    assert(strlen(config->naa) == 2 * sizeof lun->naa);
+    lun->loop = loop;
+    order_init(&lun->order, disk);
+    lun->volume = memory_copy_text(config->volume);
+    lun->serial = memory_copy_text(config->serial);
+    for (size_t i = 0; i < sizeof lun->naa; i++)
+        lun->naa[i] =
+            (uint8_t)(hex_value(config->naa[2 * i]) << 4 | hex_value(config->naa[2 * i + 1]));
+    lun->blocks = config->size / config->block_size;
+    lun->block_size = config->block_size;
+    lun->physical_block_size = config->physical_block_size;
+    lun->is_read_only = config->is_read_only;
+    command_index_fill(&lun->commands);
+    list_init(&lun->nexuses);
+    list_init(&lun->ending);
+    list_init(&lun->managed);
+    return lun;
+}
+
+static void on_flushed(struct disk_io *io)
+{
+    struct scsi_lun *lun = container_of(io, struct scsi_lun, flush);
+    scsi_lun_closed *closed = lun->closed;
+    void *owner = lun->closed_owner;
+    int error = io->error;
+
+    disk_close(lun->order.disk);
+    free(lun->volume);
+    free(lun->serial);
+    free(lun);
+    closed(owner, error);
+}
+
+void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner)
+{
+    assert(list_is_empty(&lun->nexuses) && list_is_empty(&lun->ending));
+    lun->closed = done;
+    lun->closed_owner = owner;
+    lun->flush = (struct disk_io){.operation = DISK_FLUSH, .done = on_flushed};
+    if (disk_submit(lun->order.disk, &lun->flush))
+        on_flushed(&lun->flush);
+}
+
+struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_port,
+                                  const char *target_port, uint16_t relative_port, void *owner)
+{
+    struct scsi_nexus *nexus = memory_new(sizeof *nexus);
+
+    nexus->lun = lun;
+    nexus->initiator_port = memory_copy_text(initiator_port);
+    nexus->target_port = memory_copy_text(target_port);
+    nexus->relative_port = relative_port;
+    nexus->owner = owner;
+    list_init(&nexus->tasks);
+    list_append(&lun->nexuses, &nexus->link);
+    attention_add(nexus, SCSI_POWER_ON);
+    return nexus;
+}
+
+void scsi_nexus_free(struct scsi_nexus *nexus)
+{
+    if (!nexus)
+        return;
+    assert(list_is_empty(&nexus->tasks));
+    reserve_forget(nexus);
+    list_remove(&nexus->link);
+    free(nexus->initiator_port);
+    free(nexus->target_port);
+    free(nexus);
+}
+
+void *scsi_nexus_owner(const struct scsi_nexus *nexus)
+{
+    return nexus->owner;
+}

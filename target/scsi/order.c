@@ -1,0 +1,93 @@
+#include "target/scsi/order.h"
+
+static bool changes(const struct disk_io *io)
+{
+    return io->operation == DISK_WRITE || io->operation == DISK_DISCARD ||
+           io->operation == DISK_ZERO;
+}
+
+static bool is_in_the_way(const struct disk_io *earlier, const struct disk_io *io)
+{
+    if (earlier->operation == DISK_FLUSH || io->operation == DISK_FLUSH)
+        return false;
+    return (changes(earlier) || changes(io)) && earlier->offset < io->offset + io->length &&
+           io->offset < earlier->offset + earlier->length;
+}
+
+/* `until`: only those that wait before it count; NULL: all. */
+static bool must_wait(const struct order *order, const struct disk_io *io, const struct list *until)
+{
+    LIST_FOR_EACH(link, &order->running)
+    if (is_in_the_way(&container_of(link, struct order_item, link)->io, io))
+        return true;
+    LIST_FOR_EACH(link, &order->waiting)
+    {
+        if (link == until)
+            break;
+        if (is_in_the_way(&container_of(link, struct order_item, link)->io, io))
+            return true;
+    }
+    return false;
+}
+
+static bool has_free_way(const struct order *order, const struct disk_io *io)
+{
+    /* Nothing waits unless something runs. */
+    return list_is_empty(&order->running) || !must_wait(order, io, NULL);
+}
+
+static struct order_item *find_ready(const struct order *order)
+{
+    LIST_FOR_EACH(link, &order->waiting)
+    {
+        struct order_item *item = container_of(link, struct order_item, link);
+
+        if (!must_wait(order, &item->io, link))
+            return item;
+    }
+    return NULL;
+}
+
+static void on_done(struct disk_io *io)
+{
+    struct order_item *item = container_of(io, struct order_item, io), *ready;
+    struct order *order = item->order;
+
+    list_remove(&item->link);
+    while ((ready = find_ready(order))) {
+        list_remove(&ready->link);
+        list_append(&order->running, &ready->link);
+        disk_start(order->disk, &ready->io);
+    }
+    item->done(item); /* the order may be gone after it */
+}
+
+void order_init(struct order *order, struct disk *disk)
+{
+    order->disk = disk;
+    list_init(&order->running);
+    list_init(&order->waiting);
+}
+
+bool order_attempt(struct order *order, struct disk_io *io)
+{
+    return has_free_way(order, io) && disk_attempt(order->disk, io);
+}
+
+void order_start(struct order *order, struct order_item *item)
+{
+    bool is_free = has_free_way(order, &item->io);
+
+    item->order = order;
+    item->io.done = on_done;
+    list_append(is_free ? &order->running : &order->waiting, &item->link);
+    if (is_free)
+        disk_start(order->disk, &item->io);
+}
+
+bool order_span(struct order *order, uint64_t offset, uint64_t length, struct disk_span *span)
+{
+    struct disk_io read = {.operation = DISK_READ, .offset = offset, .length = length};
+
+    return has_free_way(order, &read) && disk_span(order->disk, offset, length, span);
+}

@@ -1,0 +1,42 @@
+/* READ, WRITE and SYNCHRONIZE CACHE, SBC-3 5. */
+#include "target/scsi/extent.h"
+#include "target/scsi/result.h"
+#include "target/scsi/runs.h"
+#include "target/scsi/step.h"
+#include "target/scsi/transfer.h"
+
+/* FUA; the six-byte commands have none. */
+static bool is_forced(const struct scsi_task *task)
+{
+    return task->cdb[0] >> 5 != 0 && task->cdb[1] & 0x08;
+}
+
+uint32_t run_read(struct scsi_task *task)
+{
+    uint32_t result = extent_take_transfer(task, extent_from_cdb(task->cdb));
+
+    if (result)
+        return result;
+    transfer_read(task);
+    /* SBC-3 4.15: what is newer in the cache goes to the medium first. */
+    return is_forced(task) ? step_flush(task) : SCSI_GOOD;
+}
+
+uint32_t run_write(struct scsi_task *task)
+{
+    uint32_t result = extent_take_transfer(task, extent_from_cdb(task->cdb));
+
+    if (result)
+        return result;
+    transfer_write(task);
+    task->after_data = is_forced(task) ? step_flush : NULL;
+    return SCSI_GOOD;
+}
+
+/* Flushes the whole volume whatever the range. IMMED: answered at once, and done as soon. */
+uint32_t run_synchronize_cache(struct scsi_task *task)
+{
+    uint32_t result = extent_take(task, extent_from_cdb(task->cdb));
+
+    return result ? result : step_flush(task);
+}

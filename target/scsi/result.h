@@ -1,0 +1,57 @@
+/* How a command ends: status, sense key, additional sense code and qualifier as one number, and the
+ * sense data made of it (SPC-4 4.5). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct scsi_task;
+
+enum scsi_result {
+    SCSI_GOOD = 0,
+    SCSI_PENDING = 0x01000000,         /* not an end: work is under way */
+    SCSI_CHECK_CONDITION = 0x02000000, /* the status alone */
+    SCSI_RESERVATION_CONFLICT = 0x18000000,
+
+    SCSI_READ_ERROR = 0x02031100,
+    SCSI_WRITE_ERROR = 0x02030c00,
+    SCSI_INTERNAL_FAILURE = 0x02044400,
+    SCSI_LIST_LENGTH_ERROR = 0x02051a00,
+    SCSI_INVALID_OPCODE = 0x02052000,
+    SCSI_LBA_OUT_OF_RANGE = 0x02052100,
+    SCSI_INVALID_FIELD_IN_CDB = 0x02052400,
+    SCSI_LUN_NOT_SUPPORTED = 0x02052500,
+    SCSI_INVALID_FIELD_IN_LIST = 0x02052600,
+    SCSI_SAVING_NOT_SUPPORTED = 0x02053900,
+    SCSI_WRITE_PROTECTED = 0x02072700,
+    SCSI_SPACE_EXHAUSTED = 0x02072707,
+    SCSI_MISCOMPARE = 0x020e1d00,
+
+    SCSI_POWER_ON = 0x02062900,
+    SCSI_RESET = 0x02062903,
+    SCSI_COMMANDS_CLEARED = 0x02062f00,
+};
+
+enum { SENSE_FIXED_SIZE = 18, SENSE_MAXIMUM_SIZE = 32 };
+
+/* What sense data is made of. `field` is what result_in_cdb and result_in_list keep. */
+struct sense {
+    uint32_t result, field;
+    bool has_information;
+    uint64_t information;
+};
+
+/* Writes sense data of the current command, SPC-4 4.5.2 and 4.5.3; returns its length. */
+size_t sense_encode(uint8_t bytes[static SENSE_MAXIMUM_SIZE], const struct sense *sense,
+                    bool is_descriptor);
+
+enum { WHOLE_BYTE = 8 };
+
+/* 05/24/00 with the place of the offending field: byte and its highest bit, or WHOLE_BYTE. */
+uint32_t result_in_cdb(struct scsi_task *task, unsigned byte, unsigned bit);
+/* 05/26/00 likewise, in the parameter list. */
+uint32_t result_in_list(struct scsi_task *task, unsigned byte, unsigned bit);
+
+/* `error`: 0 or -errno of a request that reads or writes. */
+uint32_t result_of_io(int error, bool is_read);

@@ -1,0 +1,19 @@
+/* What the steps of a task use to wait for the medium. */
+#pragma once
+
+#include "target/scsi/task.h"
+
+/* Submits task->item.io (operation, offset, length, buffer are set). The result, or SCSI_PENDING:
+ * task->then runs when it is done and good. The caller sets task->then before and, with a result at
+ * once, goes on by itself. */
+uint32_t step_submit(struct scsi_task *task);
+
+/* Ends the wait: `result` of what was under way. From the loop. */
+void step_resume(struct scsi_task *task, uint32_t result);
+
+/* Something of the task was under way and is done; true: the task was being aborted and is gone
+ * perhaps. */
+bool step_has_ended(struct scsi_task *task);
+
+/* fdatasync for the whole volume. */
+uint32_t step_flush(struct scsi_task *task);

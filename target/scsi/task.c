@@ -1,0 +1,193 @@
+#include "target/scsi/task.h"
+
+#include "target/scsi/result.h"
+#include "target/scsi/step.h"
+#include "target/scsi/transfer.h"
+#include "target/scsi/unit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Whether the command may run: SAM-5 5.14, SPC-2 5.5.1, SPC-4 4.3.3. */
+static uint32_t check(struct scsi_task *task, bool has_opcode)
+{
+    const struct scsi_command *command = task->command;
+    unsigned flags = command ? command->flags : 0;
+
+    if (!lun_is_there(task->lun) && !(flags & ANSWERS_WITHOUT_LUN))
+        return SCSI_LUN_NOT_SUPPORTED;
+    if (!(flags & ANSWERS_ALWAYS)) {
+        uint32_t attention = attention_take(task->nexus);
+
+        if (attention)
+            return attention;
+    }
+    if (!command)
+        return has_opcode ? result_in_cdb(task, 1, 4) : SCSI_INVALID_OPCODE;
+    if (reserve_is_conflict(task->nexus, command))
+        return SCSI_RESERVATION_CONFLICT;
+    if (flags & WRITES_MEDIUM && task->nexus->lun->is_read_only)
+        return SCSI_WRITE_PROTECTED;
+    return command_check_cdb(task);
+}
+
+static void release(struct scsi_task *task)
+{
+    list_remove(&task->link);
+    free(task->parameters);
+    free(task->tail);
+    task->parameters = task->tail = NULL;
+}
+
+static enum scsi_next end(struct scsi_task *task, uint32_t result)
+{
+    task->status = (uint8_t)(result >> 24);
+    task->sense_length = 0;
+    if (task->status == SCSI_CHECK_CONDITION >> 24) {
+        struct sense sense = {result, task->field, task->has_information, task->information};
+
+        task->sense_length = (uint8_t)sense_encode(task->sense, &sense, false);
+    }
+    release(task);
+    return SCSI_STATUS;
+}
+
+/* The one place that moves a task on. */
+static enum scsi_next proceed(struct scsi_task *task, uint32_t result)
+{
+    while (result == SCSI_GOOD) {
+        scsi_step *step = task->then;
+
+        if (step) {
+            task->then = NULL;
+            result = step(task);
+        } else if (task->stage == SCSI_BEGINNING && task->data) {
+            task->stage = SCSI_TRANSFERRING;
+            return task->data->next;
+        } else {
+            break;
+        }
+    }
+    task->is_waiting = result == SCSI_PENDING;
+    return task->is_waiting ? SCSI_WAIT : end(task, result);
+}
+
+enum scsi_next scsi_begin(struct scsi_task *task)
+{
+    bool has_opcode;
+
+    task->transfer_length = 0;
+    task->data = NULL;
+    task->then = task->after_data = NULL;
+    task->stage = SCSI_BEGINNING;
+    task->is_waiting = task->is_ending = task->has_information = false;
+    task->field = 0;
+    task->result = SCSI_GOOD;
+    task->under_way = 0;
+    task->position = task->received = 0;
+    task->parameters = task->tail = NULL;
+    task->tail_length = 0;
+    list_append(&task->nexus->tasks, &task->link);
+
+    task->command = command_find(&task->nexus->lun->commands, task->cdb, &has_opcode);
+    uint32_t result = check(task, has_opcode);
+    return proceed(task, result ? result : task->command->run(task));
+}
+
+bool scsi_put(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length)
+{
+    assert(task->stage == SCSI_TRANSFERRING && task->data->put);
+    task->received += length;
+    return task->result || task->data->put(task, offset, bytes, length);
+}
+
+bool scsi_get(struct scsi_task *task, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    assert(task->stage == SCSI_TRANSFERRING && task->data->get);
+    return task->data->get(task, offset, bytes, length);
+}
+
+bool scsi_has_failed(const struct scsi_task *task)
+{
+    return task->result != SCSI_GOOD;
+}
+
+bool scsi_span(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span)
+{
+    return task->data->span && task->data->span(task, offset, length, span);
+}
+
+enum scsi_next scsi_finish(struct scsi_task *task)
+{
+    task->stage = SCSI_FINISHING;
+    task->then = task->after_data;
+    if (task->under_way) {
+        task->is_waiting = true;
+        return SCSI_WAIT;
+    }
+    return proceed(task, task->result);
+}
+
+void scsi_abort(struct scsi_task *task)
+{
+    struct scsi_lun *lun = task->nexus->lun;
+
+    if (task->is_ending)
+        return;
+    task->is_ending = true;
+    if (task->under_way) {
+        list_remove(&task->link);
+        task->ending = ++lun->last_ending;
+        list_append(&lun->ending, &task->link);
+    } else {
+        release(task);
+        task->transport->on_aborted(task);
+    }
+}
+
+bool step_has_ended(struct scsi_task *task)
+{
+    task->under_way--;
+    if (!task->is_ending)
+        return false;
+    if (task->under_way == 0) {
+        release(task);
+        manage_end(task);
+    }
+    return true;
+}
+
+void step_resume(struct scsi_task *task, uint32_t result)
+{
+    enum scsi_next next = proceed(task, result);
+
+    if (next != SCSI_WAIT)
+        task->transport->on_next(task, next);
+}
+
+static void on_submitted(struct order_item *item)
+{
+    struct scsi_task *task = container_of(item, struct scsi_task, item);
+
+    if (!step_has_ended(task))
+        step_resume(task, result_of_io(item->io.error, item->io.operation == DISK_READ));
+}
+
+uint32_t step_submit(struct scsi_task *task)
+{
+    struct order *order = &task->nexus->lun->order;
+    struct disk_io *io = &task->item.io;
+
+    if (order_attempt(order, io))
+        return result_of_io(io->error, io->operation == DISK_READ);
+    task->item.done = on_submitted;
+    task->under_way++;
+    order_start(order, &task->item);
+    return SCSI_PENDING;
+}
+
+uint32_t step_flush(struct scsi_task *task)
+{
+    task->item.io.operation = DISK_FLUSH;
+    return step_submit(task);
+}

@@ -1,0 +1,209 @@
+#include "target/scsi/transfer.h"
+
+#include "target/base/memory.h"
+#include "target/scsi/result.h"
+#include "target/scsi/step.h"
+#include "target/scsi/unit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool get_answer(struct scsi_task *task, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    assert(offset + length <= task->parameters_size);
+    memcpy(bytes, task->parameters + offset, length);
+    return true;
+}
+
+uint8_t *transfer_answer(struct scsi_task *task, size_t size, uint64_t allocation_length)
+{
+    static const struct scsi_data answer = {SCSI_DATA_IN, NULL, get_answer, NULL};
+
+    task->data = &answer;
+    task->parameters = memory_new(size);
+    task->parameters_size = size;
+    task->transfer_length = size < allocation_length ? size : allocation_length;
+    return task->parameters;
+}
+
+static bool put_list(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length)
+{
+    assert(offset + length <= task->parameters_size);
+    memcpy(task->parameters + offset, bytes, length);
+    return true;
+}
+
+void transfer_collect(struct scsi_task *task, size_t size, scsi_step *after)
+{
+    static const struct scsi_data list = {SCSI_DATA_OUT, put_list, NULL, NULL};
+
+    assert(size <= TRANSFER_LIST_MAXIMUM);
+    task->data = &list;
+    task->parameters = memory_new(size);
+    task->parameters_size = task->transfer_length = size;
+    task->after_data = after;
+}
+
+static void on_got(struct order_item *item)
+{
+    struct scsi_task *task = container_of(item, struct scsi_task, item);
+
+    if (step_has_ended(task))
+        return;
+    task->result = result_of_io(item->io.error, true);
+    task->transport->on_got(task);
+}
+
+static bool get_medium(struct scsi_task *task, uint64_t offset, uint8_t *bytes, size_t length)
+{
+    struct order *order = &task->nexus->lun->order;
+    struct disk_io *io = &task->item.io;
+
+    assert(offset + length <= task->length);
+    io->operation = DISK_READ;
+    io->offset = task->offset + offset;
+    io->length = length;
+    io->buffer = bytes;
+    if (order_attempt(order, io)) {
+        task->result = result_of_io(io->error, true);
+        return true;
+    }
+    task->item.done = on_got;
+    task->under_way++;
+    order_start(order, &task->item);
+    return false;
+}
+
+static bool span_medium(struct scsi_task *task, uint64_t offset, size_t length,
+                        struct scsi_span *span)
+{
+    struct disk_span place;
+
+    if (!order_span(&task->nexus->lun->order, task->offset + offset, length, &place))
+        return false;
+    *span = (struct scsi_span){place.descriptor, place.offset};
+    return true;
+}
+
+void transfer_read(struct scsi_task *task)
+{
+    static const struct scsi_data read = {SCSI_DATA_IN, NULL, get_medium, span_medium};
+
+    task->data = &read;
+    task->transfer_length = task->length;
+}
+
+/* A piece of data-out that could not be written on the loop. */
+struct put {
+    struct order_item item;
+    struct scsi_task *task;
+    size_t length; /* as the transport counts it: without what was kept before */
+    uint8_t bytes[];
+};
+
+static void on_put(struct order_item *item)
+{
+    struct put *put = container_of(item, struct put, item);
+    struct scsi_task *task = put->task;
+    uint32_t result = result_of_io(item->io.error, false);
+    size_t length = put->length;
+
+    free(put);
+    if (step_has_ended(task))
+        return;
+    if (!task->result)
+        task->result = result;
+    if (task->is_waiting) {
+        if (task->under_way == 0)
+            step_resume(task, task->result);
+    } else {
+        task->transport->on_put(task, length);
+    }
+}
+
+/* Writes what was kept and then `bytes` to the medium by a worker; both are whole blocks together.
+ */
+static void start_put(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length,
+                      size_t put_length)
+{
+    struct put *put = memory_new(sizeof *put + task->tail_length + length);
+
+    if (task->tail_length)
+        memcpy(put->bytes, task->tail, task->tail_length);
+    memcpy(put->bytes + task->tail_length, bytes, length);
+    put->item.io = (struct disk_io){.operation = DISK_WRITE,
+                                    .offset = task->offset + offset - task->tail_length,
+                                    .length = task->tail_length + length,
+                                    .buffer = put->bytes};
+    put->item.done = on_put;
+    put->task = task;
+    put->length = put_length;
+    task->tail_length = 0;
+    task->under_way++;
+    order_start(&task->nexus->lun->order, &put->item);
+}
+
+/* Writes `length` bytes at once, if it can. */
+static bool attempt_put(struct scsi_task *task, uint64_t offset, const uint8_t *bytes,
+                        size_t length)
+{
+    struct disk_io *io = &task->item.io;
+
+    io->operation = DISK_WRITE;
+    io->is_forced = false;
+    io->offset = task->offset + offset;
+    io->length = length;
+    io->buffer = (uint8_t *)(uintptr_t)bytes; /* a write does not change it */
+    if (!order_attempt(&task->nexus->lun->order, io))
+        return false;
+    task->result = result_of_io(io->error, false);
+    return true;
+}
+
+static void keep_tail(struct scsi_task *task, const uint8_t *bytes, size_t length)
+{
+    if (!task->tail && length)
+        task->tail = memory_new(task->nexus->lun->block_size);
+    if (length)
+        memcpy(task->tail + task->tail_length, bytes, length);
+    task->tail_length += length;
+}
+
+static bool put_medium(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length)
+{
+    size_t block = task->nexus->lun->block_size, put_length = length;
+    size_t missing = task->tail_length ? block - task->tail_length : 0;
+
+    if (length < missing || length < block - task->tail_length) {
+        keep_tail(task, bytes, length);
+        return true;
+    }
+    size_t whole = missing + (length - missing) / block * block;
+    const uint8_t *rest = bytes + whole;
+
+    if (missing) {
+        keep_tail(task, bytes, missing);
+        if (!attempt_put(task, offset + missing - block, task->tail, block)) {
+            task->tail_length -= missing; /* goes with the others */
+            start_put(task, offset, bytes, whole, put_length);
+            keep_tail(task, rest, length - whole);
+            return false;
+        }
+        task->tail_length = 0;
+    }
+    bool is_done =
+        whole == missing || attempt_put(task, offset + missing, bytes + missing, whole - missing);
+    if (!is_done)
+        start_put(task, offset + missing, bytes + missing, whole - missing, put_length);
+    keep_tail(task, rest, length - whole);
+    return is_done;
+}
+
+void transfer_write(struct scsi_task *task)
+{
+    static const struct scsi_data write = {SCSI_DATA_OUT, put_medium, NULL, NULL};
+
+    task->data = &write;
+    task->transfer_length = task->length;
+}

@@ -1,0 +1,28 @@
+/* How a task's data moves: between the transport and the medium or a parameter list. A command's
+ * run function chooses one of them. */
+#pragma once
+
+#include "target/scsi/task.h"
+
+struct scsi_data {
+    enum scsi_next next; /* SCSI_DATA_IN or SCSI_DATA_OUT */
+    /* As scsi_put, scsi_get and scsi_span; NULL: never asked. */
+    bool (*put)(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length);
+    bool (*get)(struct scsi_task *task, uint64_t offset, uint8_t *bytes, size_t length);
+    bool (*span)(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span);
+};
+
+enum { TRANSFER_LIST_MAXIMUM = 64 * 1024 };
+
+/* Data-in from a parameter list of `size` bytes, zeroed, that the caller fills; at most
+ * `allocation_length` of it are transferred. */
+uint8_t *transfer_answer(struct scsi_task *task, size_t size, uint64_t allocation_length);
+
+/* Data-out into task->parameters (`size` bytes, at most TRANSFER_LIST_MAXIMUM); task->received
+ * tells how much of it came. `after` runs then. */
+void transfer_collect(struct scsi_task *task, size_t size, scsi_step *after);
+
+/* Data-in from, data-out to the medium at task->offset, task->length bytes. Writes go in whole
+ * logical blocks. */
+void transfer_read(struct scsi_task *task);
+void transfer_write(struct scsi_task *task);
