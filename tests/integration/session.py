@@ -4,14 +4,16 @@ StatSN, DataSN, R2TSN, offsets, burst lengths and residuals are asserted on ever
 test that moves data also tests the sequence rules of RFC 7143 section 4.2 and 11.7 to 11.8.
 """
 
+import contextlib
 import itertools
+import time
 
-from login import DEFAULTS, Login, run_login
-from pdu import (ASYNC, DATA_IN, DATA_OUT, FINAL, LOGOUT_REQUEST, LOGOUT_RESPONSE, NONE_TAG, NOP_IN,
-                 NOP_OUT, OVERFLOW, R2T, READ, REJECT, SCSI_COMMAND, SCSI_RESPONSE, STATUS_BIT,
+from login import DEFAULTS, HOST, OFFER, Login, run_login
+from pdu import (DATA_IN, DATA_OUT, FINAL, LOGOUT_REQUEST, LOGOUT_RESPONSE, NONE_TAG, NOP_IN,
+                 NOP_OUT, OVERFLOW, R2T, READ, SCSI_COMMAND, SCSI_RESPONSE, STATUS_BIT,
                  TEXT_REQUEST, TEXT_RESPONSE, TMF_REQUEST, TMF_RESPONSE, UNDERFLOW, WRITE, Pdu, text)
 from scsi import CHECK_CONDITION, GOOD, TEST_UNIT_READY, sense_code
-from wire import DEADLINE
+from wire import DEADLINE, Silence
 
 SIMPLE = 1
 ABORT_TASK, ABORT_TASK_SET, CLEAR_ACA, CLEAR_TASK_SET = 1, 2, 3, 4
@@ -120,8 +122,8 @@ class Session:
     def pump(self, deadline=DEADLINE):
         """Receives one PDU and does what it asks; gives it."""
         pdu = self.connection.receive(deadline)
-        if pdu.opcode != DATA_IN or pdu.flags & STATUS_BIT:
-            self.exp_cmd_sn, self.max_cmd_sn = pdu.exp_cmd_sn, pdu.max_cmd_sn
+        assert (pdu.max_cmd_sn - pdu.exp_cmd_sn + 1) % 2**32 < 2**31, f"window ends early: {pdu}"
+        self.exp_cmd_sn, self.max_cmd_sn = pdu.exp_cmd_sn, pdu.max_cmd_sn
         if pdu.opcode == DATA_IN:
             self._on_data_in(pdu)
         elif pdu.opcode == R2T:
@@ -179,8 +181,9 @@ class Session:
     def _on_response(self, pdu):
         task = self._task(pdu)
         assert pdu.flags & FINAL and pdu.response == 0, f"not completed at target: {pdu}"
-        assert pdu.exp_data_sn == task.data_sn + len(task.r2ts), (
-            f"ExpDataSN is not {task.data_sn + len(task.r2ts)}: {pdu}")
+        # RFC 7143 11.4.8 counts R2Ts and Data-In, and wants 0 where no Data-In was sent.
+        counts = (task.data_sn,) if task.data_sn else (0, len(task.r2ts))
+        assert pdu.exp_data_sn in counts, f"ExpDataSN is none of {counts}: {pdu}"
         if pdu.data:
             length = int.from_bytes(pdu.data[:2], "big")
             assert length <= len(pdu.data) - 2, f"SenseLength beyond the data: {pdu}"
@@ -205,6 +208,14 @@ class Session:
         while not all(task.done for task in tasks):
             self.pump(deadline)
         return tasks[0]
+
+    def stay_alive_until(self, happened, deadline=DEADLINE):
+        """Answers pings until happened() is true."""
+        until = time.monotonic() + deadline
+        while not happened():
+            assert time.monotonic() < until, "it did not happen before the deadline"
+            with contextlib.suppress(Silence):
+                self.pump(0.05)
 
     def command(self, cdb, **how):
         return self.wait(self.start(cdb, **how))
@@ -283,10 +294,9 @@ class Session:
         self.close()
 
 
-def log_in(address, port=3260, target=None, *, name="iqn.2020-01.org.example:host", keys=None,
+def log_in(address, port=3260, target=None, *, name=HOST, keys=None,
            offer=None, chap=None, stages=(0, 1, 3), ready=True, **connect):
     """A session in full feature phase. `offer` changes single keys of the default offer."""
-    from login import OFFER
     if keys is None:
         keys = OFFER if target else {"MaxRecvDataSegmentLength": "65536"}
         keys = {key: value for key, value in (keys | (offer or {})).items() if value is not None}

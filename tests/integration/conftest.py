@@ -1,0 +1,70 @@
+"""Fixtures: `lab` (addresses and a map, nothing started), `node` (one target process),
+`floating` (one portalgroup beside it), `cluster` (the whole product)."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from addresses import Net  # noqa: E402
+from node import BUILD, Lab  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    item.failed = getattr(item, "failed", False) or report.failed
+
+
+@pytest.fixture
+def make_lab(request):
+    """Builds labs; each is taken down at the end, with its story printed after a failure."""
+    labs = []
+
+    def make(**changes):
+        labs.append(Lab(Net(), **changes))
+        return labs[-1]
+
+    if not (BUILD / "target").exists():
+        pytest.fail(f"{BUILD}/target does not exist: run make")
+    yield make
+    failure = None
+    for lab in labs:
+        if getattr(request.node, "failed", False):
+            print(lab.report())
+        try:
+            lab.finish()
+        except BaseException as error:
+            failure = failure or error
+    if failure:
+        raise failure
+
+
+@pytest.fixture
+def lab(make_lab):
+    return make_lab()
+
+
+@pytest.fixture
+def start_node(lab):
+    """start_node(settings) starts the lab's target process and gives the lab."""
+    def start(**settings):
+        lab.node = lab.start_target(settings=settings)
+        return lab
+    return start
+
+
+@pytest.fixture
+def node(start_node):
+    """A lab whose target process runs with the default settings."""
+    return start_node()
+
+
+@pytest.fixture
+def floating(node):
+    """`node` plus the portal group's process at its first floating IP."""
+    node.portalgroup = node.start_portalgroup()
+    return node

@@ -1,0 +1,218 @@
+"""One `target` or `portalgroup` process alone, driven over its control channel (descriptor 3).
+
+No supervisor: fast, isolated, and every map can be sent, also wrong ones.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from events import Events
+from login import HOST
+from session import log_in
+from wire import DEADLINE
+
+BUILD = pathlib.Path(os.environ.get(
+    "BUILD", pathlib.Path(__file__).resolve().parents[2] / "build")).resolve()
+BASE_NAME = "iqn.2012-11.com.example:wire"
+GROUP = "poc"
+MIB = 1 << 20
+
+
+def iqn(volume):
+    return f"{BASE_NAME}:{volume}"
+
+
+class Refusal(AssertionError):
+    """The process answered a request with an error."""
+
+
+class Control:
+    """Our end of descriptor 3: requests down, replies and events up."""
+
+    def __init__(self, end):
+        self.socket, self.next_id = end, 1
+        self.events = Events(end.makefile("r", encoding="utf-8"))
+
+    def send(self, request, **fields):
+        number, self.next_id = self.next_id, self.next_id + 1
+        line = json.dumps({"id": number, "request": request, **fields}) + "\n"
+        self.socket.sendall(line.encode())
+        return number
+
+    def reply(self, number, deadline=DEADLINE):
+        line = self.events.wait_for(lambda line: line.get("id") == number, deadline,
+                                    what=f"reply {number}")
+        if "error" in line:
+            raise Refusal(line["error"])
+        return line
+
+    def request(self, request, deadline=DEADLINE, **fields):
+        return self.reply(self.send(request, **fields), deadline)
+
+
+class Process:
+    """A child started as the supervisor would, with its log in a file."""
+
+    def __init__(self, binary, arguments, log):
+        ours, theirs = socket.socketpair()
+        self.log, self.expected_dead = log, False
+        command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$@"'
+        if theirs.fileno() == 3:
+            command = 'exec "$@"'
+        with open(log, "wb") as stderr:
+            self.child = subprocess.Popen(
+                ["/bin/bash", "-c", command, "bash", str(BUILD / binary), *arguments],
+                stdin=subprocess.DEVNULL, stderr=stderr, pass_fds=[theirs.fileno()])
+        theirs.close()
+        self.control = Control(ours)
+        self.events = self.control.events
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def is_alive(self):
+        return self.child.poll() is None
+
+    def status(self, name):
+        """A line of /proc/PID/status as a number (kB for sizes)."""
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return int(line.split()[1])
+        raise KeyError(name)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def finish(self):
+        """Asks it to stop; it must have lived until now and must end well and soon."""
+        try:
+            assert self.is_alive(), f"the process ended: {self.child.returncode}\n{self.log_text()}"
+            self.control.request("stop")
+            code = self.child.wait(DEADLINE)
+            assert code == 0, f"exit {code}\n{self.log_text()}"
+        finally:
+            self.end()
+
+    def end(self):
+        if self.is_alive():
+            self.child.kill()
+        self.child.wait()
+        self.control.socket.close()
+
+    def log_text(self):
+        return pathlib.Path(self.log).read_text(errors="replace")
+
+
+class Lab:
+    """What a bare process needs around it: addresses, state directory, and the map."""
+
+    def __init__(self, net, **changes):
+        self.net = net
+        self.state = pathlib.Path(tempfile.mkdtemp(prefix="wire-"))
+        (self.state / "volumes").mkdir()
+        self.generation, self.processes, self.sessions = 0, [], []
+        self.floating_ip, self.floating_ip2 = net.address(100), net.address(100, second=True)
+        self.portal, self.portal2 = net.address(1), net.address(2)
+        self.map = {
+            "base_name": BASE_NAME,
+            "portal_groups": [{
+                "name": GROUP, "tpgt": 1, "redirect": "after_auth",
+                "redirect_status": "temporary", "discovery_chap": "offered",
+                "floating_ips": [
+                    {"address": self.floating_ip, "prefix": 24, "port": 3260, "node": 1},
+                    {"address": self.floating_ip2, "prefix": 24, "port": 3260, "node": 1}],
+                "portals": [{"node": 1, "address": self.portal, "port": 3260},
+                            {"node": 1, "address": net.address(1, second=True), "port": 3260},
+                            {"node": 2, "address": self.portal2, "port": 3260}]}],
+            "targets": [self.target("data1"), self.target("data2")],
+            "initiators": [{"name": "*"}],
+            "exports": [self.export("data1"), self.export("data2")],
+        }
+        self.map.update(changes)
+
+    def target(self, volume, size=64 * MIB, controller=1, block_size=512):
+        return {"name": iqn(volume), "volume": volume, "size": size, "block_size": block_size,
+                "physical_block_size": 4096, "controller": controller, "read_only": False}
+
+    def export(self, volume, initiators=("*",)):
+        return {"target": iqn(volume), "portal_group": GROUP, "initiators": list(initiators)}
+
+    def make_volumes(self):
+        for number, target in enumerate(self.map["targets"], 1):
+            image = self.state / "volumes" / f"{target['volume']}.img"
+            if image.exists():
+                continue
+            with open(image, "wb") as file:
+                file.truncate(target["size"])
+            image.with_suffix(".json").write_text(json.dumps({
+                "volume": target["volume"], "serial": str(number), "naa": f"6{number:031x}",
+                "size": target["size"], "block_size": target["block_size"], "generation": 1}))
+
+    def start(self, process, arguments, **start):
+        log = self.state / f"{process}-{len(self.processes)}.log"
+        child = Process(process, arguments, log)
+        self.processes.append(child)
+        child.control.request("start", process=process, cluster="wire", **start)
+        return child
+
+    def start_target(self, node=1, settings=None):
+        self.make_volumes()
+        child = self.start("target", ["--node", str(node)], node=node,
+                           volumes=str(self.state / "volumes"), settings=settings or {})
+        self.send_map(child)
+        return child
+
+    def start_portalgroup(self, address=None, node=1, settings=None):
+        address = address or self.floating_ip
+        child = self.start("portalgroup", ["--node", str(node), "--floating-ip", address],
+                           node=node, floating_ip=address, port=3260, portal_group=GROUP,
+                           settings=settings or {})
+        self.send_map(child)
+        return child
+
+    def send_map(self, *processes):
+        """The next generation of the map, to the given processes or to all."""
+        self.generation += 1
+        for child in processes or self.processes:
+            child.control.request("map", generation=self.generation, **self.map)
+
+    def log_in(self, target="data1", address=None, **how):
+        """A session closed by the end of the test; target None is a discovery session."""
+        session = log_in(address or self.portal, target=target and iqn(target), **how)
+        self.sessions.append(session)
+        return session
+
+    def image(self, volume="data1"):
+        return self.state / "volumes" / f"{volume}.img"
+
+    def finish(self):
+        """Every process must still be alive, stop when asked, and leave nothing."""
+        for session in self.sessions:
+            session.close()
+        failure = None
+        for child in self.processes:
+            try:
+                if not child.expected_dead:
+                    child.finish()
+            except BaseException as error:  # the others are ended all the same
+                failure = failure or error
+            finally:
+                child.end()
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.net.release()
+        if failure:
+            raise failure
+
+    def report(self):
+        parts = []
+        for child in self.processes:
+            parts += [f"--- {child.log.name}", child.log_text()]
+            parts += [json.dumps(line) for line in child.events.lines]
+        return "\n".join(parts)
