@@ -89,7 +89,7 @@ static void print_result(struct run *run)
         json_dumpf(report, stdout, JSON_REAL_PRECISION(6));
         fputc('\n', stdout);
         json_decref(report);
-    } else {
+    } else if (run->load.model) { /* without a session the sentence that says why is enough */
         probe_print_summary(stdout, &run->load);
     }
     fflush(stdout);

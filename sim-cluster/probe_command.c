@@ -73,8 +73,9 @@ static void on_status(struct iscsi_context *iscsi, int status, void *data, void 
         return;
     outcome = probe_command_judge(status, io->task, why, sizeof why);
     if (outcome == OUTCOME_LOST) {
-        probe_session_lose(session, status == SCSI_STATUS_CANCELLED ? "the connection was lost"
-                                                                    : iscsi_get_error(iscsi));
+        probe_session_decide(session, NEXT_LOSE,
+                             status == SCSI_STATUS_CANCELLED ? "the connection was lost"
+                                                             : iscsi_get_error(iscsi));
         return;
     }
     session->heard_us = probe_now_us();

@@ -60,5 +60,8 @@ void probe_load_start(struct probe_load *load, struct ev_loop *loop,
                       const struct probe_options *options, struct probe_load_owner *owner);
 /* The first time ends the load, the second time the verification too. */
 void probe_load_stop(struct probe_load *load);
+/* For the slots: a command was answered. */
+void probe_load_note_answer(struct probe_load *load);
+
 /* After `finished`. */
 void probe_load_free(struct probe_load *load);

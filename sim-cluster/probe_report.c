@@ -108,9 +108,11 @@ void probe_print_progress(FILE *out, struct probe_load *load, double interval_s)
             (double)figures->recent_us.count / interval_s,
             (double)figures->recent_bytes / MIB / interval_s,
             (double)probe_histogram_quantile(&figures->recent_us, 990) / 1000, state_of(load));
-    if (load->phase > PHASE_CONNECT && load->session.state != SESSION_READY)
+    if (load->phase == PHASE_CONNECT)
+        fprintf(out, "%s%s", load->session.why[0] ? ": " : "", load->session.why);
+    else if (load->session.state != SESSION_READY)
         fprintf(out, "stalled %" PRIu64 " ms (reconnecting)", silent_us / 1000);
-    else if (silent_us > load->watch.threshold_us && load->phase > PHASE_CONNECT)
+    else if (silent_us > load->watch.threshold_us)
         fprintf(out, "stalled %" PRIu64 " ms (no answer)", silent_us / 1000);
     figures->recent_us = (struct probe_histogram){0};
     figures->recent_bytes = 0;

@@ -4,21 +4,19 @@
 #include <assert.h>
 #include <errno.h>
 #include <iscsi/iscsi.h>
-#include <iscsi/scsi-lowlevel.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "sim-cluster/probe_command.h"
-#include "sim-cluster/probe_stamp.h"
+#include "sim-cluster/probe_login.h"
 
 #define TICK_S 0.01
 #define HOPS_MAX 8
 #define LOGOUT_TIMEOUT_US 1000000
-#define LOGIN_CLASS_INITIATOR 2 /* RFC 7143 11.13.5: final; classes 3 and above are worth a retry  \
-                                 */
+#define LOGIN_CLASS_INITIATOR                                                                      \
+    2 /* RFC 7143 11.13.5: final; classes 3 and above are worth a retry                            \
+       */
 
 static void attempt(struct probe_session *session, const char *portal);
 
@@ -30,19 +28,13 @@ uint64_t probe_now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* What to do once libiscsi has returned: a context is never destroyed inside its own callback. */
-static void decide(struct probe_session *session, enum session_next next, const char *why)
+void probe_session_decide(struct probe_session *session, enum session_next next, const char *why)
 {
     if (session->next > NEXT_READY)
         return; /* the first reason is the true one */
     session->next = next;
     if (why)
         snprintf(session->why, sizeof session->why, "%s", why);
-}
-
-void probe_session_lose(struct probe_session *session, const char *why)
-{
-    decide(session, NEXT_LOSE, why);
 }
 
 static void destroy_context(struct probe_session *session)
@@ -139,123 +131,6 @@ static void act(struct probe_session *session)
     }
 }
 
-/* libiscsi tells the status only in its sentence, as "...(513)"; -1: it has none. */
-static int login_status(const char *sentence)
-{
-    const char *open = strrchr(sentence, '(');
-
-    return open && open[1] >= '0' && open[1] <= '9' ? (int)strtol(open + 1, NULL, 10) : -1;
-}
-
-static void ask_size(struct probe_session *session);
-
-static void take_size(struct probe_session *session)
-{
-    struct scsi_readcapacity16 *capacity = scsi_datain_unmarshall(session->sizing);
-
-    if (!capacity || capacity->block_length < PROBE_SECTOR_SIZE ||
-        capacity->returned_lba >= UINT64_MAX / capacity->block_length) {
-        decide(session, NEXT_FAIL, "READ CAPACITY(16) answered nonsense");
-        return;
-    }
-    session->block_size = capacity->block_length;
-    session->disk_bytes = (capacity->returned_lba + 1) * capacity->block_length;
-    decide(session, NEXT_READY, NULL);
-}
-
-static void on_capacity(struct iscsi_context *iscsi, int status, void *data, void *owner)
-{
-    struct probe_session *session = owner;
-    char why[PROBE_WHY_SIZE] = "READ CAPACITY(16) went unanswered";
-    enum probe_outcome outcome;
-
-    (void)iscsi, (void)data;
-    if (!session->sizing || session->state != SESSION_SIZING)
-        return;
-    outcome = probe_command_judge(status, session->sizing, why, sizeof why);
-    if (outcome == OUTCOME_DONE || session->sizing->residual_status == SCSI_RESIDUAL_UNDERFLOW)
-        take_size(session);
-    else if (outcome == OUTCOME_FAILED)
-        decide(session, NEXT_FAIL, why);
-    else if (outcome == OUTCOME_LOST)
-        decide(session, NEXT_LOSE, why);
-    else
-        ask_size(session); /* most often the unit attention of a new session */
-}
-
-static void ask_size(struct probe_session *session)
-{
-    probe_command_free_task(&session->sizing);
-    session->state = SESSION_SIZING;
-    session->sizing =
-        iscsi_readcapacity16_task(session->iscsi, (int)session->options->lun, on_capacity, session);
-    if (!session->sizing)
-        decide(session, NEXT_LOSE, iscsi_get_error(session->iscsi));
-}
-
-static void on_logged_in(struct probe_session *session)
-{
-    session->logins++;
-    session->heard_us = probe_now_us();
-    session->owner->stage(session->owner, STAGE_LOGGED_IN, NULL);
-    if (session->disk_bytes)
-        decide(session, NEXT_READY, NULL);
-    else
-        ask_size(session);
-}
-
-static void on_login(struct iscsi_context *iscsi, int status, void *data, void *owner)
-{
-    struct probe_session *session = owner;
-
-    (void)data;
-    if (status == SCSI_STATUS_GOOD) {
-        on_logged_in(session);
-    } else if (status == SCSI_STATUS_REDIRECT) {
-        snprintf(session->redirected, sizeof session->redirected, "%s",
-                 iscsi_get_target_address(iscsi));
-        decide(session, NEXT_REDIRECT, NULL);
-    } else {
-        bool is_final = login_status(iscsi_get_error(iscsi)) >> 8 == LOGIN_CLASS_INITIATOR;
-
-        decide(session, is_final ? NEXT_FAIL : NEXT_LOSE, iscsi_get_error(iscsi));
-    }
-}
-
-static void on_connected(struct iscsi_context *iscsi, int status, void *data, void *owner)
-{
-    struct probe_session *session = owner;
-
-    (void)data;
-    if (status != SCSI_STATUS_GOOD) {
-        decide(session, NEXT_LOSE, iscsi_get_error(iscsi));
-        return;
-    }
-    if (!session->hops)
-        session->owner->stage(session->owner, STAGE_CONNECTED, NULL);
-    session->state = SESSION_LOGGING_IN;
-    session->deadline_us = probe_now_us() + (uint64_t)session->options->timeout_ms * 1000;
-    if (iscsi_login_async(iscsi, on_login, session) != 0)
-        decide(session, NEXT_LOSE, iscsi_get_error(iscsi));
-}
-
-static void set_up_context(struct probe_session *session)
-{
-    const struct probe_options *options = session->options;
-
-    session->iscsi = iscsi_create_context(options->initiator);
-    assert(session->iscsi);
-    iscsi_set_noautoreconnect(session->iscsi, 1);
-    iscsi_set_targetname(session->iscsi, options->target);
-    iscsi_set_session_type(session->iscsi, ISCSI_SESSION_NORMAL);
-    iscsi_set_header_digest(session->iscsi, ISCSI_HEADER_DIGEST_NONE);
-    iscsi_set_isid_random(session->iscsi, session->isid, 0);
-    if (options->chap_user)
-        iscsi_set_initiator_username_pwd(session->iscsi, options->chap_user, options->chap_secret);
-    if (options->chap_user && options->mutual_user)
-        iscsi_set_target_username_pwd(session->iscsi, options->mutual_user, options->mutual_secret);
-}
-
 static int events_wanted(struct probe_session *session)
 {
     int wanted = iscsi_which_events(session->iscsi);
@@ -271,9 +146,8 @@ static void attempt(struct probe_session *session, const char *portal)
     session->next = NEXT_NOTHING;
     session->deadline_us = probe_now_us() + (uint64_t)session->options->timeout_ms * 1000;
     snprintf(session->served_by, sizeof session->served_by, "%s", portal);
-    set_up_context(session);
-    if (iscsi_connect_async(session->iscsi, portal, on_connected, session) != 0) {
-        decide(session, NEXT_LOSE, iscsi_get_error(session->iscsi));
+    if (!probe_login_begin(session, portal)) {
+        probe_session_decide(session, NEXT_LOSE, iscsi_get_error(session->iscsi));
         act(session);
         return;
     }
@@ -308,12 +182,12 @@ static void on_socket(struct ev_loop *loop, ev_io *watcher, int events)
     int polled = (events & EV_READ ? POLLIN : 0) | (events & EV_WRITE ? POLLOUT : 0);
 
     if (iscsi_service(session->iscsi, polled) != 0)
-        decide(session, NEXT_LOSE, iscsi_get_error(session->iscsi));
+        probe_session_decide(session, NEXT_LOSE, iscsi_get_error(session->iscsi));
     else if (was_logged_in && !iscsi_is_logged_in(session->iscsi))
-        decide(session, NEXT_LOSE, "the target asked to log out");
+        probe_session_decide(session, NEXT_LOSE, "the target asked to log out");
     else if (was_logged_in && events & EV_READ && session->heard_us == heard_us &&
              is_closed_by_peer(session))
-        decide(session, NEXT_LOSE, "the target closed the connection");
+        probe_session_decide(session, NEXT_LOSE, "the target closed the connection");
     act(session);
 }
 
@@ -353,7 +227,7 @@ static void check_silence(struct probe_session *session, uint64_t now_us)
         (session->ping_us && now_us - session->ping_us > limit_us)) {
         snprintf(why, sizeof why, "no answer to a %s within %u ms", oldest ? "command" : "ping",
                  session->options->timeout_ms);
-        decide(session, NEXT_LOSE, why);
+        probe_session_decide(session, NEXT_LOSE, why);
     } else if (!oldest && !session->ping_us && now_us - session->heard_us > limit_us / 2) {
         session->ping_us = now_us;
         iscsi_nop_out_async(session->iscsi, on_pong, NULL, 0, session);
@@ -369,9 +243,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     if (session->state == SESSION_READY)
         check_silence(session, now_us);
     else if (session->state >= SESSION_CONNECTING && now_us > session->deadline_us)
-        decide(session, NEXT_LOSE,
-               session->state == SESSION_CONNECTING ? "no answer to the connection in time"
-                                                    : "no answer to the login in time");
+        probe_session_decide(session, NEXT_LOSE,
+                             session->state == SESSION_CONNECTING
+                                 ? "no answer to the connection in time"
+                                 : "no answer to the login in time");
     act(session);
 }
 
@@ -398,7 +273,7 @@ void probe_session_start(struct probe_session *session, struct ev_loop *loop,
 static void on_logged_out(struct iscsi_context *iscsi, int status, void *data, void *owner)
 {
     (void)iscsi, (void)status, (void)data;
-    decide(owner, NEXT_LOSE, "logged out");
+    probe_session_decide(owner, NEXT_LOSE, "logged out");
 }
 
 void probe_session_stop(struct probe_session *session)
@@ -408,8 +283,10 @@ void probe_session_stop(struct probe_session *session)
     session->state = SESSION_LEAVING;
     session->deadline_us = probe_now_us() + LOGOUT_TIMEOUT_US;
     ev_timer_stop(session->loop, &session->retry);
-    if (!can_log_out || iscsi_logout_async(session->iscsi, on_logged_out, session) != 0)
-        decide(session, NEXT_LOSE, "stopped"); /* at the next tick */
+    if (can_log_out && iscsi_logout_async(session->iscsi, on_logged_out, session) == 0)
+        return;
+    ev_io_stop(session->loop, &session->socket);
+    probe_session_decide(session, NEXT_LOSE, "stopped"); /* at the next tick */
 }
 
 void probe_session_send(struct probe_session *session, struct probe_io *io)
@@ -419,5 +296,6 @@ void probe_session_send(struct probe_session *session, struct probe_io *io)
     io->sent_us = probe_now_us();
     list_append(&session->outstanding, &io->link);
     if (!probe_command_send(session, io))
-        decide(session, NEXT_LOSE, iscsi_get_error(session->iscsi)); /* at the next tick */
+        probe_session_decide(session, NEXT_LOSE,
+                             iscsi_get_error(session->iscsi)); /* at the next tick */
 }

@@ -50,7 +50,10 @@ struct probe_session_owner {
     void (*ready)(struct probe_session_owner *owner);
     /* `why` for STAGE_LOST; every command outstanding is done with OUTCOME_LOST after it. */
     void (*stage)(struct probe_session_owner *owner, enum probe_stage stage, const char *why);
-    /* It will not come back: refused for good, or never reached. */
+    /* A login that worked before was refused in a way that many hosts take as final; it is tried
+     * again all the same. */
+    void (*refused)(struct probe_session_owner *owner, const char *why);
+    /* The first login was refused for good, or nobody answered for `give_up_ms`. */
     void (*failed)(struct probe_session_owner *owner, const char *why);
     /* After probe_session_stop. */
     void (*stopped)(struct probe_session_owner *owner);
@@ -103,8 +106,9 @@ void probe_session_stop(struct probe_session *session);
 /* Only in SESSION_READY. */
 void probe_session_send(struct probe_session *session, struct probe_io *io);
 
-/* From a callback of libiscsi: the connection is of no more use. */
-void probe_session_lose(struct probe_session *session, const char *why);
+/* For the modules that are called back by libiscsi: what to do once it has returned, since a
+ * context is never destroyed inside its own callback. The first loss, failure or redirect wins. */
+void probe_session_decide(struct probe_session *session, enum session_next next, const char *why);
 
 /* Monotonic, microseconds. */
 uint64_t probe_now_us(void);
