@@ -3,6 +3,7 @@
 #include "target/base/bytes.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
+#include "target/scsi/step.h"
 #include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
@@ -57,8 +58,14 @@ uint32_t run_report_luns(struct scsi_task *task)
 
     if (report > 0x02)
         return result_in_cdb(task, 2, 7);
-    if (allocation_length < 16)
-        return result_in_cdb(task, 6, 7);
     put_be32(transfer_answer(task, 8 + 8 * count, allocation_length), (uint32_t)(8 * count));
     return SCSI_GOOD;
+}
+
+/* The volume is always ready, as on an array: stopping it only empties the cache. */
+uint32_t run_start_stop_unit(struct scsi_task *task)
+{
+    enum { START = 0x01, NO_FLUSH = 0x04 };
+
+    return task->cdb[4] & (START | NO_FLUSH) ? SCSI_GOOD : step_flush(task);
 }

@@ -6,34 +6,53 @@
 #include <string.h>
 
 /* clang-format off */
+enum { ALWAYS = ANSWERS_ALWAYS | ANSWERS_WITHOUT_LUN | IGNORES_RESERVATION };
+
 const struct scsi_command commands[] = {
-    /* Rows of one opcode stand together.
-     * name                data      flags                                    run                   opcode, then CDB bits in use */
-    { "TEST UNIT READY",   NO_DATA,  0,                                       run_test_unit_ready,  { 0x00 } },
-    { "REQUEST SENSE",     DATA_IN,  ANSWERS_ALWAYS | ANSWERS_WITHOUT_LUN | IGNORES_RESERVATION, run_request_sense, { 0x03, 0x01, 0, 0, 0xff } },
-    { "READ(6)",           DATA_IN,  READS_MEDIUM,                            run_read,             { 0x08, 0x1f, 0xff, 0xff, 0xff } },
-    { "WRITE(6)",          DATA_OUT, WRITES_MEDIUM,                           run_write,            { 0x0a, 0x1f, 0xff, 0xff, 0xff } },
-    { "INQUIRY",           DATA_IN,  ANSWERS_ALWAYS | ANSWERS_WITHOUT_LUN | IGNORES_RESERVATION, run_inquiry, { 0x12, 0x01, 0xff, 0xff, 0xff } },
-    { "MODE SENSE(6)",     DATA_IN,  0,                                       run_mode_sense,       { 0x1a, 0x08, 0xff, 0xff, 0xff } },
-    { "READ CAPACITY(10)", DATA_IN,  0,                                       run_read_capacity10,  { 0x25 } },
-    { "READ(10)",          DATA_IN,  READS_MEDIUM,                            run_read,             { 0x28, 0x18, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
-    { "WRITE(10)",         DATA_OUT, WRITES_MEDIUM,                           run_write,            { 0x2a, 0x18, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
-    { "SYNCHRONIZE CACHE(10)", NO_DATA, 0,                                    run_synchronize_cache, { 0x35, 0x02, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
-    { "MODE SENSE(10)",    DATA_IN,  0,                                       run_mode_sense,       { 0x5a, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
-    { "READ(16)",          DATA_IN,  READS_MEDIUM,                            run_read,             { 0x88, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
-    { "WRITE(16)",         DATA_OUT, WRITES_MEDIUM,                           run_write,            { 0x8a, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
-    { "SYNCHRONIZE CACHE(16)", NO_DATA, 0,                                    run_synchronize_cache, { 0x91, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
-    { "READ CAPACITY(16)", DATA_IN,  SERVICE_ACTION,                          run_read_capacity16,  { 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
-    { "REPORT LUNS",       DATA_IN,  ANSWERS_ALWAYS | ANSWERS_WITHOUT_LUN | IGNORES_RESERVATION, run_report_luns, { 0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
-    { "READ(12)",          DATA_IN,  READS_MEDIUM,                            run_read,             { 0xa8, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
-    { "WRITE(12)",         DATA_OUT, WRITES_MEDIUM,                           run_write,            { 0xaa, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    /* Rows of one opcode stand together, and so in REPORT SUPPORTED OPERATION CODES.
+     * name, data, flags, run, then the opcode, the service action if there is one, and the CDB bits in use */
+    { "TEST UNIT READY",         NO_DATA,  0,                             run_test_unit_ready,       { 0x00 } },
+    { "REQUEST SENSE",           DATA_IN,  ALWAYS,                        run_request_sense,         { 0x03, 0x01, 0, 0, 0xff } },
+    { "READ(6)",                 DATA_IN,  READS_MEDIUM,                  run_read,                  { 0x08, 0x1f, 0xff, 0xff, 0xff } },
+    { "WRITE(6)",                DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0x0a, 0x1f, 0xff, 0xff, 0xff } },
+    { "INQUIRY",                 DATA_IN,  ALWAYS,                        run_inquiry,               { 0x12, 0x01, 0xff, 0xff, 0xff } },
+    { "RESERVE(6)",              NO_DATA,  0,                             run_reserve,               { 0x16 } },
+    { "RELEASE(6)",              NO_DATA,  IGNORES_RESERVATION,           run_release,               { 0x17 } },
+    { "MODE SENSE(6)",           DATA_IN,  0,                             run_mode_sense,            { 0x1a, 0x08, 0xff, 0xff, 0xff } },
+    { "START STOP UNIT",         NO_DATA,  0,                             run_start_stop_unit,       { 0x1b, 0x01, 0, 0, 0x05 } },
+    { "READ CAPACITY(10)",       DATA_IN,  0,                             run_read_capacity10,       { 0x25 } },
+    { "READ(10)",                DATA_IN,  READS_MEDIUM,                  run_read,                  { 0x28, 0x18, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
+    { "WRITE(10)",               DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0x2a, 0x18, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
+    { "WRITE AND VERIFY(10)",    DATA_OUT, WRITES_MEDIUM,                 run_write_and_verify,      { 0x2e, 0x16, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
+    { "VERIFY(10)",              DATA_OUT, READS_MEDIUM,                  run_verify,                { 0x2f, 0x16, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
+    { "PRE-FETCH(10)",           NO_DATA,  READS_MEDIUM,                  run_prefetch,              { 0x34, 0x02, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
+    { "SYNCHRONIZE CACHE(10)",   NO_DATA,  0,                             run_synchronize_cache,     { 0x35, 0x02, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
+    { "WRITE SAME(10)",          DATA_OUT, WRITES_MEDIUM,                 run_write_same,            { 0x41, 0x18, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff } },
+    { "UNMAP",                   DATA_OUT, WRITES_MEDIUM,                 run_unmap,                 { 0x42, 0, 0, 0, 0, 0, 0, 0xff, 0xff } },
+    { "RESERVE(10)",             NO_DATA,  0,                             run_reserve,               { 0x56 } },
+    { "RELEASE(10)",             NO_DATA,  IGNORES_RESERVATION,           run_release,               { 0x57 } },
+    { "MODE SENSE(10)",          DATA_IN,  0,                             run_mode_sense,            { 0x5a, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
+    { "READ(16)",                DATA_IN,  READS_MEDIUM,                  run_read,                  { 0x88, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "WRITE(16)",               DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0x8a, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "WRITE AND VERIFY(16)",    DATA_OUT, WRITES_MEDIUM,                 run_write_and_verify,      { 0x8e, 0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "VERIFY(16)",              DATA_OUT, READS_MEDIUM,                  run_verify,                { 0x8f, 0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "PRE-FETCH(16)",           NO_DATA,  READS_MEDIUM,                  run_prefetch,              { 0x90, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "SYNCHRONIZE CACHE(16)",   NO_DATA,  0,                             run_synchronize_cache,     { 0x91, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "WRITE SAME(16)",          DATA_OUT, WRITES_MEDIUM,                 run_write_same,            { 0x93, 0x19, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "READ CAPACITY(16)",       DATA_IN,  SERVICE_ACTION,                run_read_capacity16,       { 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
+    { "GET LBA STATUS",          DATA_IN,  READS_MEDIUM | SERVICE_ACTION, run_get_lba_status,        { 0x9e, 0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "REPORT LUNS",             DATA_IN,  ALWAYS,                        run_report_luns,           { 0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
+    { "REPORT SUPPORTED OPERATION CODES", DATA_IN,  SERVICE_ACTION,                run_report_opcodes,        { 0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", DATA_IN,  SERVICE_ACTION,                run_report_task_functions, { 0xa3, 0x0d, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
+    { "READ(12)",                DATA_IN,  READS_MEDIUM,                  run_read,                  { 0xa8, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "WRITE(12)",               DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0xaa, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "WRITE AND VERIFY(12)",    DATA_OUT, WRITES_MEDIUM,                 run_write_and_verify,      { 0xae, 0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+    { "VERIFY(12)",              DATA_OUT, READS_MEDIUM,                  run_verify,                { 0xaf, 0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
 };
 /* clang-format on */
 
 const size_t command_count = sizeof commands / sizeof commands[0];
 _Static_assert(sizeof commands / sizeof commands[0] < 255, "the index holds one byte a row");
-
-enum { ACTION_BITS = 0x1f };
 
 void command_index_fill(struct command_index *index)
 {
@@ -42,25 +61,24 @@ void command_index_fill(struct command_index *index)
         index->first[commands[i].usage[0]] = (uint8_t)(i + 1);
 }
 
-const struct scsi_command *command_find_action(const struct command_index *index, uint8_t opcode,
-                                               unsigned action)
+const struct scsi_command *command_find_opcode(const struct command_index *index, uint8_t opcode)
 {
     size_t row = index->first[opcode];
 
-    if (row == 0)
-        return NULL;
-    for (row--; row < command_count && commands[row].usage[0] == opcode; row++)
-        if (!(commands[row].flags & SERVICE_ACTION) ||
-            (commands[row].usage[1] & ACTION_BITS) == action)
-            return &commands[row];
-    return NULL;
+    return row ? &commands[row - 1] : NULL;
 }
 
-const struct scsi_command *command_find(const struct command_index *index, const uint8_t *cdb,
-                                        bool *has_opcode)
+const struct scsi_command *command_find_action(const struct command_index *index, uint8_t opcode,
+                                               unsigned action)
 {
-    *has_opcode = index->first[cdb[0]] != 0;
-    return command_find_action(index, cdb[0], cdb[1] & ACTION_BITS);
+    const struct scsi_command *command = command_find_opcode(index, opcode);
+
+    if (!command || !(command->flags & SERVICE_ACTION))
+        return command;
+    for (; command < commands + command_count && command->usage[0] == opcode; command++)
+        if ((command->usage[1] & COMMAND_ACTION_BITS) == action)
+            return command;
+    return NULL;
 }
 
 /* SPC-4 4.3.2: the group code gives the length. */
@@ -82,7 +100,7 @@ uint32_t command_check_cdb(struct scsi_task *task)
         unsigned used = command->usage[i];
 
         if (i == 1 && command->flags & SERVICE_ACTION)
-            used |= ACTION_BITS;
+            used |= COMMAND_ACTION_BITS;
         unsigned reserved = task->cdb[i] & ~used;
         if (reserved)
             return result_in_cdb(task, i, 31 - (unsigned)__builtin_clz(reserved));

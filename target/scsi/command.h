@@ -3,7 +3,7 @@
 
 #include "target/scsi/task.h"
 
-enum { COMMAND_CDB_MAXIMUM = 32 };
+enum { COMMAND_CDB_MAXIMUM = 32, COMMAND_ACTION_BITS = 0x1f };
 
 enum command_data { NO_DATA, DATA_IN, DATA_OUT };
 
@@ -34,9 +34,9 @@ extern const size_t command_count;
 
 void command_index_fill(struct command_index *index);
 
-/* NULL: there is no such opcode, or none with the CDB's service action (then *has_opcode). */
-const struct scsi_command *command_find(const struct command_index *index, const uint8_t *cdb,
-                                        bool *has_opcode);
+/* The first row of the opcode, or NULL. */
+const struct scsi_command *command_find_opcode(const struct command_index *index, uint8_t opcode);
+/* The row of the opcode and, if the opcode has them, service action, or NULL. */
 const struct scsi_command *command_find_action(const struct command_index *index, uint8_t opcode,
                                                unsigned action);
 unsigned command_cdb_length(const struct scsi_command *command);

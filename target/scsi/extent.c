@@ -23,8 +23,8 @@ uint32_t extent_take(struct scsi_task *task, struct extent extent)
     const struct scsi_lun *lun = task->nexus->lun;
 
     if (extent.lba > lun->blocks || extent.blocks > lun->blocks - extent.lba) {
-        task->has_information = extent.lba >= lun->blocks;
-        task->information = extent.lba;
+        task->has_information = true;
+        task->information = extent.lba > lun->blocks ? extent.lba : lun->blocks;
         return SCSI_LBA_OUT_OF_RANGE;
     }
     task->offset = extent.lba * lun->block_size;

@@ -40,3 +40,9 @@ uint32_t run_synchronize_cache(struct scsi_task *task)
 
     return result ? result : step_flush(task);
 }
+
+/* GOOD without CONDITION MET: not all of it is promised to be in the cache, SBC-3 5.10. */
+uint32_t run_prefetch(struct scsi_task *task)
+{
+    return extent_take(task, extent_from_cdb(task->cdb));
+}

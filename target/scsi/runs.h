@@ -7,6 +7,7 @@
 scsi_step run_read;
 scsi_step run_write;
 scsi_step run_synchronize_cache;
+scsi_step run_prefetch;
 
 /* basic.c */
 scsi_step run_test_unit_ready;
@@ -14,9 +15,27 @@ scsi_step run_request_sense;
 scsi_step run_read_capacity10;
 scsi_step run_read_capacity16;
 scsi_step run_report_luns;
+scsi_step run_start_stop_unit;
 
 /* inquiry.c */
 scsi_step run_inquiry;
 
 /* mode.c */
 scsi_step run_mode_sense;
+
+/* verify.c */
+scsi_step run_verify;
+scsi_step run_write_and_verify;
+
+/* thin.c */
+scsi_step run_unmap;
+scsi_step run_write_same;
+scsi_step run_get_lba_status;
+
+/* reserve.c: SPC-2 */
+scsi_step run_reserve;
+scsi_step run_release;
+
+/* opcodes.c */
+scsi_step run_report_opcodes;
+scsi_step run_report_task_functions;

@@ -8,6 +8,19 @@
  * once, goes on by itself. */
 uint32_t step_submit(struct scsi_task *task);
 
+/* Likewise, but never on the loop: for one of many pieces. */
+uint32_t step_start(struct scsi_task *task);
+
+/* The first result that is not good stays. */
+static inline void step_keep_result(struct scsi_task *task, uint32_t result)
+{
+    if (!task->result)
+        task->result = result;
+}
+
+/* A put of `length` bytes that was under way is done. From the loop. */
+void step_put_done(struct scsi_task *task, uint32_t result, size_t length);
+
 /* Ends the wait: `result` of what was under way. From the loop. */
 void step_resume(struct scsi_task *task, uint32_t result);
 

@@ -9,11 +9,15 @@
 #include <stdlib.h>
 
 /* Whether the command may run: SAM-5 5.14, SPC-2 5.5.1, SPC-4 4.3.3. */
-static uint32_t check(struct scsi_task *task, bool has_opcode)
+static uint32_t check(struct scsi_task *task)
 {
-    const struct scsi_command *command = task->command;
+    const struct command_index *index = &task->nexus->lun->commands;
+    uint8_t opcode = task->cdb[0];
+    const struct scsi_command *command =
+        command_find_action(index, opcode, task->cdb[1] & COMMAND_ACTION_BITS);
     unsigned flags = command ? command->flags : 0;
 
+    task->command = command;
     if (!lun_is_there(task->lun) && !(flags & ANSWERS_WITHOUT_LUN))
         return SCSI_LUN_NOT_SUPPORTED;
     if (!(flags & ANSWERS_ALWAYS)) {
@@ -23,7 +27,7 @@ static uint32_t check(struct scsi_task *task, bool has_opcode)
             return attention;
     }
     if (!command)
-        return has_opcode ? result_in_cdb(task, 1, 4) : SCSI_INVALID_OPCODE;
+        return command_find_opcode(index, opcode) ? result_in_cdb(task, 1, 4) : SCSI_INVALID_OPCODE;
     if (reserve_is_conflict(task->nexus, command))
         return SCSI_RESERVATION_CONFLICT;
     if (flags & WRITES_MEDIUM && task->nexus->lun->is_read_only)
@@ -35,8 +39,8 @@ static void release(struct scsi_task *task)
 {
     list_remove(&task->link);
     free(task->parameters);
-    free(task->tail);
-    task->parameters = task->tail = NULL;
+    free(task->scratch);
+    task->parameters = task->scratch = NULL;
 }
 
 static enum scsi_next end(struct scsi_task *task, uint32_t result)
@@ -74,8 +78,6 @@ static enum scsi_next proceed(struct scsi_task *task, uint32_t result)
 
 enum scsi_next scsi_begin(struct scsi_task *task)
 {
-    bool has_opcode;
-
     task->transfer_length = 0;
     task->data = NULL;
     task->then = task->after_data = NULL;
@@ -85,12 +87,11 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->result = SCSI_GOOD;
     task->under_way = 0;
     task->position = task->received = 0;
-    task->parameters = task->tail = NULL;
-    task->tail_length = 0;
+    task->parameters = task->scratch = NULL;
+    task->scratch_length = 0;
     list_append(&task->nexus->tasks, &task->link);
 
-    task->command = command_find(&task->nexus->lun->commands, task->cdb, &has_opcode);
-    uint32_t result = check(task, has_opcode);
+    uint32_t result = check(task);
     return proceed(task, result ? result : task->command->run(task));
 }
 
@@ -173,17 +174,32 @@ static void on_submitted(struct order_item *item)
         step_resume(task, result_of_io(item->io.error, item->io.operation == DISK_READ));
 }
 
-uint32_t step_submit(struct scsi_task *task)
+uint32_t step_start(struct scsi_task *task)
 {
-    struct order *order = &task->nexus->lun->order;
-    struct disk_io *io = &task->item.io;
-
-    if (order_attempt(order, io))
-        return result_of_io(io->error, io->operation == DISK_READ);
     task->item.done = on_submitted;
     task->under_way++;
-    order_start(order, &task->item);
+    order_start(&task->nexus->lun->order, &task->item);
     return SCSI_PENDING;
+}
+
+uint32_t step_submit(struct scsi_task *task)
+{
+    struct disk_io *io = &task->item.io;
+
+    if (order_attempt(&task->nexus->lun->order, io))
+        return result_of_io(io->error, io->operation == DISK_READ);
+    return step_start(task);
+}
+
+void step_put_done(struct scsi_task *task, uint32_t result, size_t length)
+{
+    if (step_has_ended(task))
+        return;
+    step_keep_result(task, result);
+    if (!task->is_waiting)
+        task->transport->on_put(task, length);
+    else if (task->under_way == 0)
+        step_resume(task, task->result);
 }
 
 uint32_t step_flush(struct scsi_task *task)

@@ -85,10 +85,12 @@ struct scsi_task {
     uint64_t length;        /* of the medium, bytes */
     uint64_t position;      /* how far a step that goes on is */
     uint64_t received;      /* bytes of data-out */
+    uint32_t checksum;      /* of the data of WRITE AND VERIFY */
     uint8_t *parameters;    /* owned; parameter data, in or out */
     size_t parameters_size; /* of data-in: what there is; of data-out: what is expected */
-    uint8_t *tail; /* owned; the beginning of a logical block that the next put completes */
-    size_t tail_length;
+    uint8_t *scratch; /* owned; a piece of the medium, or the beginning of a logical block that
+                       * the next put completes: then this many bytes */
+    size_t scratch_length;
     struct order_item item; /* one request at a time; puts that go to a worker have their own */
     struct list link;
 };

@@ -6,6 +6,7 @@
 #include "target/scsi/unit.h"
 
 #include <assert.h>
+#include <isa-l/crc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +52,7 @@ static void on_got(struct order_item *item)
 
     if (step_has_ended(task))
         return;
-    task->result = result_of_io(item->io.error, true);
+    step_keep_result(task, result_of_io(item->io.error, true));
     task->transport->on_got(task);
 }
 
@@ -66,7 +67,7 @@ static bool get_medium(struct scsi_task *task, uint64_t offset, uint8_t *bytes, 
     io->length = length;
     io->buffer = bytes;
     if (order_attempt(order, io)) {
-        task->result = result_of_io(io->error, true);
+        step_keep_result(task, result_of_io(io->error, true));
         return true;
     }
     task->item.done = on_got;
@@ -110,16 +111,7 @@ static void on_put(struct order_item *item)
     size_t length = put->length;
 
     free(put);
-    if (step_has_ended(task))
-        return;
-    if (!task->result)
-        task->result = result;
-    if (task->is_waiting) {
-        if (task->under_way == 0)
-            step_resume(task, task->result);
-    } else {
-        task->transport->on_put(task, length);
-    }
+    step_put_done(task, result, length);
 }
 
 /* Writes what was kept and then `bytes` to the medium by a worker; both are whole blocks together.
@@ -127,19 +119,19 @@ static void on_put(struct order_item *item)
 static void start_put(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length,
                       size_t put_length)
 {
-    struct put *put = memory_new(sizeof *put + task->tail_length + length);
+    struct put *put = memory_new(sizeof *put + task->scratch_length + length);
 
-    if (task->tail_length)
-        memcpy(put->bytes, task->tail, task->tail_length);
-    memcpy(put->bytes + task->tail_length, bytes, length);
+    if (task->scratch_length)
+        memcpy(put->bytes, task->scratch, task->scratch_length);
+    memcpy(put->bytes + task->scratch_length, bytes, length);
     put->item.io = (struct disk_io){.operation = DISK_WRITE,
-                                    .offset = task->offset + offset - task->tail_length,
-                                    .length = task->tail_length + length,
+                                    .offset = task->offset + offset - task->scratch_length,
+                                    .length = task->scratch_length + length,
                                     .buffer = put->bytes};
     put->item.done = on_put;
     put->task = task;
     put->length = put_length;
-    task->tail_length = 0;
+    task->scratch_length = 0;
     task->under_way++;
     order_start(&task->nexus->lun->order, &put->item);
 }
@@ -157,46 +149,46 @@ static bool attempt_put(struct scsi_task *task, uint64_t offset, const uint8_t *
     io->buffer = (uint8_t *)(uintptr_t)bytes; /* a write does not change it */
     if (!order_attempt(&task->nexus->lun->order, io))
         return false;
-    task->result = result_of_io(io->error, false);
+    step_keep_result(task, result_of_io(io->error, false));
     return true;
 }
 
-static void keep_tail(struct scsi_task *task, const uint8_t *bytes, size_t length)
+static void keep(struct scsi_task *task, const uint8_t *bytes, size_t length)
 {
-    if (!task->tail && length)
-        task->tail = memory_new(task->nexus->lun->block_size);
+    if (!task->scratch && length)
+        task->scratch = memory_new(task->nexus->lun->block_size);
     if (length)
-        memcpy(task->tail + task->tail_length, bytes, length);
-    task->tail_length += length;
+        memcpy(task->scratch + task->scratch_length, bytes, length);
+    task->scratch_length += length;
 }
 
 static bool put_medium(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length)
 {
     size_t block = task->nexus->lun->block_size, put_length = length;
-    size_t missing = task->tail_length ? block - task->tail_length : 0;
+    size_t missing = task->scratch_length ? block - task->scratch_length : 0;
 
-    if (length < missing || length < block - task->tail_length) {
-        keep_tail(task, bytes, length);
+    if (length < block - task->scratch_length) {
+        keep(task, bytes, length);
         return true;
     }
     size_t whole = missing + (length - missing) / block * block;
     const uint8_t *rest = bytes + whole;
 
     if (missing) {
-        keep_tail(task, bytes, missing);
-        if (!attempt_put(task, offset + missing - block, task->tail, block)) {
-            task->tail_length -= missing; /* goes with the others */
+        keep(task, bytes, missing);
+        if (!attempt_put(task, offset + missing - block, task->scratch, block)) {
+            task->scratch_length -= missing; /* goes with the others */
             start_put(task, offset, bytes, whole, put_length);
-            keep_tail(task, rest, length - whole);
+            keep(task, rest, length - whole);
             return false;
         }
-        task->tail_length = 0;
+        task->scratch_length = 0;
     }
     bool is_done =
         whole == missing || attempt_put(task, offset + missing, bytes + missing, whole - missing);
     if (!is_done)
         start_put(task, offset + missing, bytes + missing, whole - missing, put_length);
-    keep_tail(task, rest, length - whole);
+    keep(task, rest, length - whole);
     return is_done;
 }
 
@@ -206,4 +198,26 @@ void transfer_write(struct scsi_task *task)
 
     task->data = &write;
     task->transfer_length = task->length;
+}
+
+/* As put_medium; the checksum is that of the whole blocks. */
+static bool put_with_checksum(struct scsi_task *task, uint64_t offset, const uint8_t *bytes,
+                              size_t length)
+{
+    uint64_t all = task->length < task->expected_out ? task->length : task->expected_out;
+    uint64_t end = all - all % task->nexus->lun->block_size;
+    uint64_t rest = offset < end ? end - offset : 0;
+
+    task->checksum = crc32_iscsi((uint8_t *)(uintptr_t)bytes, (int)(length < rest ? length : rest),
+                                 task->checksum);
+    return put_medium(task, offset, bytes, length);
+}
+
+void transfer_write_with_checksum(struct scsi_task *task)
+{
+    static const struct scsi_data write = {SCSI_DATA_OUT, put_with_checksum, NULL, NULL};
+
+    task->data = &write;
+    task->transfer_length = task->length;
+    task->checksum = 0;
 }

@@ -26,3 +26,15 @@ void transfer_collect(struct scsi_task *task, size_t size, scsi_step *after);
  * logical blocks. */
 void transfer_read(struct scsi_task *task);
 void transfer_write(struct scsi_task *task);
+
+/* Likewise; task->checksum is the CRC32C of the whole blocks that came. */
+void transfer_write_with_checksum(struct scsi_task *task);
+
+/* Data-out that is compared with the medium at task->offset, task->length bytes: SCSI_MISCOMPARE.
+ */
+void transfer_compare(struct scsi_task *task);
+
+/* Where two pieces of data differ first, or `length`. */
+size_t compare_find_difference(const uint8_t *a, const uint8_t *b, size_t length);
+/* SCSI_MISCOMPARE, with the offset in the information field. */
+uint32_t compare_result(struct scsi_task *task, uint64_t offset);
