@@ -67,8 +67,8 @@ static void check_patience(struct probe_load *load, uint64_t now_us)
 
     if (load->phase <= PHASE_LOAD || now_us < load->answered_us + limit_us)
         return;
-    snprintf(why, sizeof why, "the target did not answer for %u s at the end (%s)",
-             load->options->give_up_ms / 1000, load->session.why);
+    snprintf(why, sizeof why, "the target did not answer for %u ms at the end (%s)",
+             load->options->give_up_ms, load->session.why);
     finish(load, why);
 }
 

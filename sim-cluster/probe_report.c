@@ -90,8 +90,8 @@ void probe_print_stall(FILE *out, const struct probe_stall *stall)
 static const char *state_of(const struct probe_load *load)
 {
     static const char *const phases[] = {
-        [PHASE_CONNECT] = "logging in", [PHASE_LOAD] = "",     [PHASE_DRAIN] = "draining",
-        [PHASE_VERIFY] = "verifying",   [PHASE_DONE] = "done",
+        [PHASE_CONNECT] = "logging in ", [PHASE_LOAD] = "",     [PHASE_DRAIN] = "draining ",
+        [PHASE_VERIFY] = "verifying ",   [PHASE_DONE] = "done",
     };
 
     return phases[load->phase];
@@ -109,7 +109,7 @@ void probe_print_progress(FILE *out, struct probe_load *load, double interval_s)
             (double)figures->recent_bytes / MIB / interval_s,
             (double)probe_histogram_quantile(&figures->recent_us, 990) / 1000, state_of(load));
     if (load->phase == PHASE_CONNECT)
-        fprintf(out, "%s%s", load->session.why[0] ? ": " : "", load->session.why);
+        fputs(load->session.why, out);
     else if (load->session.state != SESSION_READY)
         fprintf(out, "stalled %" PRIu64 " ms (reconnecting)", silent_us / 1000);
     else if (silent_us > load->watch.threshold_us)

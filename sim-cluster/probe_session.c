@@ -6,11 +6,13 @@
 #include <iscsi/iscsi.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "sim-cluster/probe_command.h"
 #include "sim-cluster/probe_login.h"
 
+#define LIBISCSI_PREFIX "iscsi_service: " /* of sentences that need none */
 #define TICK_S 0.01
 #define HOPS_MAX 8
 #define LOGOUT_TIMEOUT_US 1000000
@@ -33,6 +35,8 @@ void probe_session_decide(struct probe_session *session, enum session_next next,
     if (session->next > NEXT_READY)
         return; /* the first reason is the true one */
     session->next = next;
+    if (why && !strncmp(why, LIBISCSI_PREFIX, sizeof LIBISCSI_PREFIX - 1))
+        why += sizeof LIBISCSI_PREFIX - 1;
     if (why)
         snprintf(session->why, sizeof session->why, "%s", why);
 }
@@ -263,6 +267,7 @@ void probe_session_start(struct probe_session *session, struct ev_loop *loop,
     ev_init(&session->socket, on_socket);
     ev_prepare_init(&session->prepare, on_prepare);
     ev_timer_init(&session->tick, on_tick, TICK_S, TICK_S);
+    ev_set_priority(&session->tick, EV_MINPRI); /* what has arrived is not late */
     ev_timer_init(&session->retry, on_retry, 0., 0.);
     ev_prepare_start(loop, &session->prepare);
     ev_timer_start(loop, &session->tick);

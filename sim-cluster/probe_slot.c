@@ -82,14 +82,24 @@ static void release(struct probe_slot *slot)
     slot->load->working--;
 }
 
+/* Under a new number, so that a late copy of the lost write would not pass for this one. */
+static void write_again(struct probe_slot *slot)
+{
+    struct probe_model *model = slot->load->model;
+
+    slot->is_settling = false;
+    if (probe_model_can_write(model, slot->block))
+        slot->sequence = probe_model_begin_write(model, slot->block);
+    submit(slot);
+}
+
 static void on_good(struct probe_slot *slot)
 {
     probe_load_note_answer(slot->load);
     if (!slot->io.is_write)
         check(slot);
     if (slot->is_settling) {
-        slot->is_settling = false;
-        submit(slot);
+        write_again(slot);
         return;
     }
     if (slot->is_write)
