@@ -1,10 +1,10 @@
 /* What an initiator asks before it reads anything: TEST UNIT READY, REQUEST SENSE, REPORT LUNS
  * (SPC-4 6), READ CAPACITY (SBC-3 5.15, 5.16), START STOP UNIT (SBC-3 5.25). */
 #include "target/base/bytes.h"
+#include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
 #include "target/scsi/step.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <string.h>
@@ -23,14 +23,14 @@ uint32_t run_request_sense(struct scsi_task *task)
                           0, false, 0};
     size_t length = sense_encode(bytes, &sense, task->cdb[1] & 0x01);
 
-    memcpy(transfer_answer(task, length, task->cdb[4]), bytes, length);
+    memcpy(data_answer(task, length, task->cdb[4]), bytes, length);
     return SCSI_GOOD;
 }
 
 uint32_t run_read_capacity10(struct scsi_task *task)
 {
     const struct scsi_lun *lun = task->nexus->lun;
-    uint8_t *bytes = transfer_answer(task, 8, 8);
+    uint8_t *bytes = data_answer(task, 8, 8);
 
     put_be32(bytes, lun->blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)(lun->blocks - 1));
     put_be32(bytes + 4, lun->block_size);
@@ -41,7 +41,7 @@ uint32_t run_read_capacity16(struct scsi_task *task)
 {
     enum { LBPME = 0x80, LBPRZ = 0x40 };
     const struct scsi_lun *lun = task->nexus->lun;
-    uint8_t *bytes = transfer_answer(task, 32, get_be32(task->cdb + 10));
+    uint8_t *bytes = data_answer(task, 32, get_be32(task->cdb + 10));
 
     put_be64(bytes, lun->blocks - 1);
     put_be32(bytes + 8, lun->block_size);
@@ -58,7 +58,7 @@ uint32_t run_report_luns(struct scsi_task *task)
 
     if (report > 0x02)
         return result_in_cdb(task, 2, 7);
-    put_be32(transfer_answer(task, 8 + 8 * count, allocation_length), (uint32_t)(8 * count));
+    put_be32(data_answer(task, 8 + 8 * count, allocation_length), (uint32_t)(8 * count));
     return SCSI_GOOD;
 }
 

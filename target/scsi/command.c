@@ -8,7 +8,7 @@
 /* clang-format off */
 enum { ALWAYS = ANSWERS_ALWAYS | ANSWERS_WITHOUT_LUN | IGNORES_RESERVATION };
 
-const struct scsi_command commands[] = {
+const struct scsi_command scsi_commands[] = {
     /* Rows of one opcode stand together, and so in REPORT SUPPORTED OPERATION CODES.
      * name, data, flags, run, then the opcode, the service action if there is one, and the CDB bits in use */
     { "TEST UNIT READY",         NO_DATA,  0,                             run_test_unit_ready,       { 0x00 } },
@@ -51,21 +51,22 @@ const struct scsi_command commands[] = {
 };
 /* clang-format on */
 
-const size_t command_count = sizeof commands / sizeof commands[0];
-_Static_assert(sizeof commands / sizeof commands[0] < 255, "the index holds one byte a row");
+const size_t scsi_command_count = sizeof scsi_commands / sizeof scsi_commands[0];
+_Static_assert(sizeof scsi_commands / sizeof scsi_commands[0] < 255,
+               "the index holds one byte a row");
 
 void command_index_fill(struct command_index *index)
 {
     memset(index, 0, sizeof *index);
-    for (size_t i = command_count; i-- > 0;)
-        index->first[commands[i].usage[0]] = (uint8_t)(i + 1);
+    for (size_t i = scsi_command_count; i-- > 0;)
+        index->first[scsi_commands[i].usage[0]] = (uint8_t)(i + 1);
 }
 
 const struct scsi_command *command_find_opcode(const struct command_index *index, uint8_t opcode)
 {
     size_t row = index->first[opcode];
 
-    return row ? &commands[row - 1] : NULL;
+    return row ? &scsi_commands[row - 1] : NULL;
 }
 
 const struct scsi_command *command_find_action(const struct command_index *index, uint8_t opcode,
@@ -75,7 +76,7 @@ const struct scsi_command *command_find_action(const struct command_index *index
 
     if (!command || !(command->flags & SERVICE_ACTION))
         return command;
-    for (; command < commands + command_count && command->usage[0] == opcode; command++)
+    for (; command < scsi_commands + scsi_command_count && command->usage[0] == opcode; command++)
         if ((command->usage[1] & COMMAND_ACTION_BITS) == action)
             return command;
     return NULL;

@@ -29,8 +29,8 @@ struct command_index {
     uint8_t first[256]; /* row number + 1; 0: none */
 };
 
-extern const struct scsi_command commands[];
-extern const size_t command_count;
+extern const struct scsi_command scsi_commands[];
+extern const size_t scsi_command_count;
 
 void command_index_fill(struct command_index *index);
 

@@ -1,8 +1,8 @@
 /* Data-out that is compared with the medium: VERIFY with BYTCHK 01b, SBC-3 5.40. */
 #include "target/base/memory.h"
+#include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/step.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <stdlib.h>
@@ -82,7 +82,7 @@ static bool put_comparison(struct scsi_task *task, uint64_t offset, const uint8_
     return false;
 }
 
-void transfer_compare(struct scsi_task *task)
+void data_compare(struct scsi_task *task)
 {
     static const struct scsi_data comparison = {SCSI_DATA_OUT, put_comparison, NULL, NULL};
 

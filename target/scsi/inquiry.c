@@ -2,11 +2,11 @@
  */
 #include "target/base/bytes.h"
 #include "target/base/memory.h"
+#include "target/scsi/data.h"
 #include "target/scsi/extent.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
 #include "target/scsi/thin.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <stdlib.h>
@@ -137,7 +137,7 @@ static uint32_t answer_page(struct scsi_task *task, uint8_t code, bool is_lun)
             continue;
         size_t length = pages[i].fill(task->nexus, page + 4);
         put_be16(page + 2, (uint16_t)length);
-        memcpy(transfer_answer(task, 4 + length, allocation_length), page, 4 + length);
+        memcpy(data_answer(task, 4 + length, allocation_length), page, 4 + length);
         return SCSI_GOOD;
     }
     return result_in_cdb(task, 2, 7);
@@ -148,7 +148,7 @@ static uint32_t answer_standard(struct scsi_task *task, bool is_lun)
     enum { SIZE = 96, SPC4 = 0x06, HISUP_FORMAT = 0x12, MULTIP = 0x10, CMDQUE = 0x02 };
     static const uint16_t versions[] = {0x00a0, 0x0960, 0x0460,
                                         0x04c0}; /* SAM-5 iSCSI SPC-4 SBC-3 */
-    uint8_t *bytes = transfer_answer(task, SIZE, get_be16(task->cdb + 3));
+    uint8_t *bytes = data_answer(task, SIZE, get_be16(task->cdb + 3));
 
     bytes[0] = is_lun ? 0 : NO_LOGICAL_UNIT;
     bytes[2] = SPC4;

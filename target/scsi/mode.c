@@ -1,9 +1,9 @@
 /* MODE SENSE of 6 and 10 bytes, SPC-4 6.14 and 6.15: the mode pages, one row each. Nothing can be
  * changed. */
 #include "target/base/bytes.h"
+#include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <string.h>
@@ -97,6 +97,6 @@ uint32_t run_mode_sense(struct scsi_task *task)
     length += found;
 
     put_header(bytes, header, length, task->nexus->lun, descriptor);
-    memcpy(transfer_answer(task, length, is_six ? cdb[4] : get_be16(cdb + 7)), bytes, length);
+    memcpy(data_answer(task, length, is_six ? cdb[4] : get_be16(cdb + 7)), bytes, length);
     return SCSI_GOOD;
 }

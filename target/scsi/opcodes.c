@@ -2,9 +2,9 @@
  * command table. */
 #include "target/base/bytes.h"
 #include "target/scsi/command.h"
+#include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <string.h>
@@ -28,16 +28,16 @@ static uint32_t report_all(struct scsi_task *task, bool has_timeouts, uint32_t a
 {
     enum { HEADER = 4, DESCRIPTOR = 8, CTDP = 0x02, SERVACTV = 0x01 };
     size_t each = DESCRIPTOR + (has_timeouts ? TIMEOUTS_SIZE : 0);
-    uint8_t *bytes = transfer_answer(task, HEADER + each * command_count, allocation_length);
+    uint8_t *bytes = data_answer(task, HEADER + each * scsi_command_count, allocation_length);
 
-    put_be32(bytes, (uint32_t)(each * command_count));
+    put_be32(bytes, (uint32_t)(each * scsi_command_count));
     bytes += HEADER;
-    for (size_t i = 0; i < command_count; i++, bytes += each) {
-        bytes[0] = commands[i].usage[0];
-        put_be16(bytes + 2, (uint16_t)service_action(&commands[i]));
+    for (size_t i = 0; i < scsi_command_count; i++, bytes += each) {
+        bytes[0] = scsi_commands[i].usage[0];
+        put_be16(bytes + 2, (uint16_t)service_action(&scsi_commands[i]));
         bytes[5] = (uint8_t)((has_timeouts ? CTDP : 0) |
-                             (commands[i].flags & SERVICE_ACTION ? SERVACTV : 0));
-        put_be16(bytes + 6, (uint16_t)command_cdb_length(&commands[i]));
+                             (scsi_commands[i].flags & SERVICE_ACTION ? SERVACTV : 0));
+        put_be16(bytes + 6, (uint16_t)command_cdb_length(&scsi_commands[i]));
         if (has_timeouts)
             put_timeouts(bytes + DESCRIPTOR);
     }
@@ -51,7 +51,7 @@ static void report_one(struct scsi_task *task, const struct scsi_command *comman
     enum { HEADER = 4, CTDP = 0x80, NOT_SUPPORTED = 0x01, AS_THE_STANDARD_SAYS = 0x03 };
     size_t length = command ? command_cdb_length(command) : 0;
     size_t size = HEADER + length + (command && has_timeouts ? TIMEOUTS_SIZE : 0);
-    uint8_t *bytes = transfer_answer(task, size, allocation_length);
+    uint8_t *bytes = data_answer(task, size, allocation_length);
 
     bytes[1] = command ? AS_THE_STANDARD_SAYS : NOT_SUPPORTED;
     if (!command)
@@ -101,7 +101,7 @@ uint32_t run_report_task_functions(struct scsi_task *task)
 
     if (allocation_length < SIZE)
         return result_in_cdb(task, 6, 7);
-    uint8_t *bytes = transfer_answer(task, is_extended ? EXTENDED_SIZE : SIZE, allocation_length);
+    uint8_t *bytes = data_answer(task, is_extended ? EXTENDED_SIZE : SIZE, allocation_length);
     bytes[0] = ABORT_TASK | ABORT_TASK_SET | CLEAR_TASK_SET | LUN_RESET | TARGET_RESET;
     bytes[3] = is_extended ? EXTENDED_SIZE - 4 : 0;
     return SCSI_GOOD;

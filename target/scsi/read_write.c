@@ -1,9 +1,9 @@
 /* READ, WRITE and SYNCHRONIZE CACHE, SBC-3 5. */
+#include "target/scsi/data.h"
 #include "target/scsi/extent.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
 #include "target/scsi/step.h"
-#include "target/scsi/transfer.h"
 
 /* FUA; the six-byte commands have none. */
 static bool is_forced(const struct scsi_task *task)
@@ -17,7 +17,7 @@ uint32_t run_read(struct scsi_task *task)
 
     if (result)
         return result;
-    transfer_read(task);
+    data_read(task);
     /* SBC-3 4.15: what is newer in the cache goes to the medium first. */
     return is_forced(task) ? step_flush(task) : SCSI_GOOD;
 }
@@ -28,7 +28,7 @@ uint32_t run_write(struct scsi_task *task)
 
     if (result)
         return result;
-    transfer_write(task);
+    data_write(task);
     task->after_data = is_forced(task) ? step_flush : NULL;
     return SCSI_GOOD;
 }

@@ -1,8 +1,8 @@
 #include "target/scsi/task.h"
 
+#include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/step.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <assert.h>

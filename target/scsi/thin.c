@@ -2,11 +2,11 @@
 #include "target/scsi/thin.h"
 #include "target/base/bytes.h"
 #include "target/base/memory.h"
+#include "target/scsi/data.h"
 #include "target/scsi/extent.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
 #include "target/scsi/step.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <string.h>
@@ -69,7 +69,7 @@ uint32_t run_unmap(struct scsi_task *task)
     uint16_t length = get_be16(task->cdb + 7);
 
     if (length)
-        transfer_collect(task, length, unmap);
+        data_collect(task, length, unmap);
     return SCSI_GOOD;
 }
 
@@ -136,7 +136,7 @@ uint32_t run_write_same(struct scsi_task *task)
     if (is_sixteen && has_flag(task, NDOB))
         task->then = write_zeros;
     else
-        transfer_collect(task, lun->block_size, write_block);
+        data_collect(task, lun->block_size, write_block);
     return SCSI_GOOD;
 }
 
@@ -194,6 +194,6 @@ uint32_t run_get_lba_status(struct scsi_task *task)
     if (lba >= lun->blocks)
         return SCSI_LBA_OUT_OF_RANGE;
     extent_take(task, (struct extent){lba, lun->blocks - lba});
-    transfer_answer(task, size < most ? size : most, allocation_length);
+    data_answer(task, size < most ? size : most, allocation_length);
     return locate_next(task);
 }

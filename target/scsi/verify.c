@@ -1,11 +1,11 @@
 /* VERIFY and WRITE AND VERIFY, SBC-3 5.40 and 5.47: the medium is read piece by piece on workers.
  */
 #include "target/base/memory.h"
+#include "target/scsi/data.h"
 #include "target/scsi/extent.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
 #include "target/scsi/step.h"
-#include "target/scsi/transfer.h"
 #include "target/scsi/unit.h"
 
 #include <isa-l/crc.h>
@@ -77,11 +77,11 @@ uint32_t run_verify(struct scsi_task *task)
         task->then = verify_medium;
         return SCSI_GOOD;
     case CHECK_DATA:
-        transfer_compare(task);
+        data_compare(task);
         return SCSI_GOOD;
     case CHECK_ONE_BLOCK:
         if (task->length)
-            transfer_collect(task, task->nexus->lun->block_size, verify_one_block);
+            data_collect(task, task->nexus->lun->block_size, verify_one_block);
         return SCSI_GOOD;
     default:
         return result_in_cdb(task, 1, 2);
@@ -121,7 +121,7 @@ uint32_t run_write_and_verify(struct scsi_task *task)
         return result;
     if (byte_check(task) > CHECK_DATA)
         return result_in_cdb(task, 1, 2);
-    transfer_write_with_checksum(task);
+    data_write_with_checksum(task);
     task->after_data = flush_and_read_back;
     return SCSI_GOOD;
 }

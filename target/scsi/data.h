@@ -12,27 +12,27 @@ struct scsi_data {
     bool (*span)(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span);
 };
 
-enum { TRANSFER_LIST_MAXIMUM = 64 * 1024 };
+enum { DATA_LIST_MAXIMUM = 64 * 1024 };
 
 /* Data-in from a parameter list of `size` bytes, zeroed, that the caller fills; at most
  * `allocation_length` of it are transferred. */
-uint8_t *transfer_answer(struct scsi_task *task, size_t size, uint64_t allocation_length);
+uint8_t *data_answer(struct scsi_task *task, size_t size, uint64_t allocation_length);
 
-/* Data-out into task->parameters (`size` bytes, at most TRANSFER_LIST_MAXIMUM); task->received
+/* Data-out into task->parameters (`size` bytes, at most DATA_LIST_MAXIMUM); task->received
  * tells how much of it came. `after` runs then. */
-void transfer_collect(struct scsi_task *task, size_t size, scsi_step *after);
+void data_collect(struct scsi_task *task, size_t size, scsi_step *after);
 
 /* Data-in from, data-out to the medium at task->offset, task->length bytes. Writes go in whole
  * logical blocks. */
-void transfer_read(struct scsi_task *task);
-void transfer_write(struct scsi_task *task);
+void data_read(struct scsi_task *task);
+void data_write(struct scsi_task *task);
 
 /* Likewise; task->checksum is the CRC32C of the whole blocks that came. */
-void transfer_write_with_checksum(struct scsi_task *task);
+void data_write_with_checksum(struct scsi_task *task);
 
 /* Data-out that is compared with the medium at task->offset, task->length bytes: SCSI_MISCOMPARE.
  */
-void transfer_compare(struct scsi_task *task);
+void data_compare(struct scsi_task *task);
 
 /* Where two pieces of data differ first, or `length`. */
 size_t compare_find_difference(const uint8_t *a, const uint8_t *b, size_t length);

@@ -1,4 +1,4 @@
-#include "target/scsi/transfer.h"
+#include "target/scsi/data.h"
 
 #include "target/base/memory.h"
 #include "target/scsi/result.h"
@@ -17,7 +17,7 @@ static bool get_answer(struct scsi_task *task, uint64_t offset, uint8_t *bytes, 
     return true;
 }
 
-uint8_t *transfer_answer(struct scsi_task *task, size_t size, uint64_t allocation_length)
+uint8_t *data_answer(struct scsi_task *task, size_t size, uint64_t allocation_length)
 {
     static const struct scsi_data answer = {SCSI_DATA_IN, NULL, get_answer, NULL};
 
@@ -35,11 +35,11 @@ static bool put_list(struct scsi_task *task, uint64_t offset, const uint8_t *byt
     return true;
 }
 
-void transfer_collect(struct scsi_task *task, size_t size, scsi_step *after)
+void data_collect(struct scsi_task *task, size_t size, scsi_step *after)
 {
     static const struct scsi_data list = {SCSI_DATA_OUT, put_list, NULL, NULL};
 
-    assert(size <= TRANSFER_LIST_MAXIMUM);
+    assert(size <= DATA_LIST_MAXIMUM);
     task->data = &list;
     task->parameters = memory_new(size);
     task->parameters_size = task->transfer_length = size;
@@ -87,7 +87,7 @@ static bool span_medium(struct scsi_task *task, uint64_t offset, size_t length,
     return true;
 }
 
-void transfer_read(struct scsi_task *task)
+void data_read(struct scsi_task *task)
 {
     static const struct scsi_data read = {SCSI_DATA_IN, NULL, get_medium, span_medium};
 
@@ -192,7 +192,7 @@ static bool put_medium(struct scsi_task *task, uint64_t offset, const uint8_t *b
     return is_done;
 }
 
-void transfer_write(struct scsi_task *task)
+void data_write(struct scsi_task *task)
 {
     static const struct scsi_data write = {SCSI_DATA_OUT, put_medium, NULL, NULL};
 
@@ -213,7 +213,7 @@ static bool put_with_checksum(struct scsi_task *task, uint64_t offset, const uin
     return put_medium(task, offset, bytes, length);
 }
 
-void transfer_write_with_checksum(struct scsi_task *task)
+void data_write_with_checksum(struct scsi_task *task)
 {
     static const struct scsi_data write = {SCSI_DATA_OUT, put_with_checksum, NULL, NULL};
 
