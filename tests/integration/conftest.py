@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from addresses import Net  # noqa: E402
+from cluster import Cluster  # noqa: E402
 from node import BUILD, Lab  # noqa: E402
 
 
@@ -68,3 +69,33 @@ def floating(node):
     """`node` plus the portal group's process at its first floating IP."""
     node.portalgroup = node.start_portalgroup()
     return node
+
+
+@pytest.fixture
+def make_cluster(request):
+    """Writes configs of clusters; each is taken down at the end and proven gone."""
+    clusters = []
+
+    def make(**how):
+        clusters.append(Cluster(Net(), **how))
+        return clusters[-1]
+
+    if not (BUILD / "sim-cluster").exists():
+        pytest.fail(f"{BUILD}/sim-cluster does not exist: run make")
+    yield make
+    failure = None
+    for cluster in clusters:
+        if getattr(request.node, "failed", False):
+            print(cluster.report())
+        try:
+            cluster.finish()
+        except BaseException as error:
+            failure = failure or error
+    if failure:
+        raise failure
+
+
+@pytest.fixture
+def cluster(make_cluster):
+    """Three nodes, two floating IPs, two volumes, up."""
+    return make_cluster().up()

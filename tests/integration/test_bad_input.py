@@ -12,7 +12,7 @@ import pytest
 
 from login import (HOST, INITIATOR_ERROR, OPERATIONAL, SECURITY, Login, Refused,
                    identity)
-from node import iqn
+from node import IS_SANITIZED, iqn
 from pdu import (BHS_SIZE, CONTINUE, DATA_OUT, FINAL, LOGIN_RESPONSE, NONE_TAG, NOP_OUT, READ,
                  REJECT, SCSI_COMMAND, TEXT_REQUEST, UNDERFLOW, WRITE, Pdu, text)
 from scsi import GOOD, TEST_UNIT_READY, pattern, read10, write10
@@ -21,7 +21,7 @@ from wire import Closed, Connection, Silence
 
 TARGET = iqn("data1")
 HELD = {"InitialR2T": "Yes", "ImmediateData": "No"}
-RSS_LIMIT_KB = 4096
+RSS_LIMIT_KB = 32768 if IS_SANITIZED else 4096
 
 
 @pytest.fixture
