@@ -11,9 +11,7 @@
 #include "sim-cluster/probe_command.h"
 #include "sim-cluster/probe_stamp.h"
 
-#define LOGIN_CLASS_INITIATOR                                                                      \
-    2 /* RFC 7143 11.13.5: final; classes 3 and above are worth a retry                            \
-       */
+#define LOGIN_CLASS_INITIATOR 2 /* RFC 7143 11.13.5: final; a host retries the others */
 
 /* libiscsi tells the status only in its sentence, as "...(513)"; -1: it has none. */
 static int login_status(const char *sentence)

@@ -16,9 +16,6 @@
 #define TICK_S 0.01
 #define HOPS_MAX 8
 #define LOGOUT_TIMEOUT_US 1000000
-#define LOGIN_CLASS_INITIATOR                                                                      \
-    2 /* RFC 7143 11.13.5: final; classes 3 and above are worth a retry                            \
-       */
 
 static void attempt(struct probe_session *session, const char *portal);
 

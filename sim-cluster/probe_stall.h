@@ -20,7 +20,7 @@ struct probe_stall {
     uint64_t start_us;              /* the last answer before it */
     uint64_t length_us;             /* until the first answer after it, or until the run ended */
     uint64_t stage_us[STAGE_COUNT]; /* after the start; of the last attempt; 0: did not happen */
-    unsigned attempts;              /* to log in */
+    unsigned attempts;              /* to log in, that reached the address */
     char why[PROBE_WHY_SIZE];       /* the connection was given up; empty: it was not */
 };
 
