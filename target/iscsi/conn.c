@@ -1,0 +1,341 @@
+#include "target/iscsi/conn.h"
+
+#include "target/base/memory.h"
+#include "target/iscsi/output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { RECEIVE_SIZE = 512 << 10, UNUSED_CHUNKS = 64 };
+
+#define FINISH_SECONDS 2.0
+
+struct conn_pool {
+    struct ev_loop *loop;
+    ev_prepare before_sleep;
+    ev_idle not_yet;   /* keeps the loop awake while output is left over */
+    struct list dirty; /* connections with output of this turn */
+    struct conn_chunk *unused;
+    unsigned unused_count;
+    uint8_t *receive; /* owned, RECEIVE_SIZE bytes, for the connection that is read right now */
+};
+
+struct conn {
+    struct conn_pool *pool; /* borrowed */
+    struct list dirty;
+    ev_io readable, writable;
+    ev_timer finish;
+    struct address local, peer;
+    struct stream stream;
+    struct output output;
+    const struct conn_user *user;
+    void *owner;          /* borrowed */
+    const char *finished; /* why it ends once the output has left */
+    bool is_held, is_mute, wants_room;
+    uint64_t bytes_in, bytes_out;
+};
+
+static void update_reading(struct conn *conn)
+{
+    bool reads = !conn->is_mute &&
+                 (conn->finished || (!conn->is_held && conn->output.queued < CONN_OUTPUT_HIGH));
+
+    if (reads)
+        ev_io_start(conn->pool->loop, &conn->readable);
+    else
+        ev_io_stop(conn->pool->loop, &conn->readable);
+}
+
+/* NULL, or why the connection must end. */
+static const char *flush(struct conn *conn)
+{
+    uint64_t before = conn->output.queued;
+    int error = output_send(&conn->output, conn->readable.fd);
+
+    conn->bytes_out += before - conn->output.queued;
+    if (error == -EAGAIN)
+        ev_io_start(conn->pool->loop, &conn->writable);
+    else
+        ev_io_stop(conn->pool->loop, &conn->writable);
+    if (error && error != -EAGAIN)
+        return error == -EPIPE || error == -ECONNRESET ? "connection reset by the peer"
+                                                       : "cannot send";
+    if (!conn->output.queued && conn->finished)
+        shutdown(conn->readable.fd, SHUT_WR);
+    update_reading(conn);
+    return NULL;
+}
+
+static void flush_and_tell(struct conn *conn)
+{
+    const char *why = flush(conn);
+
+    if (why) {
+        conn_close(conn, why);
+    } else if (conn->wants_room && conn->output.queued < CONN_OUTPUT_LOW && conn->user->on_room) {
+        conn->wants_room = false;
+        conn->user->on_room(conn->owner);
+    }
+}
+
+static void mark_dirty(struct conn *conn)
+{
+    if (list_is_empty(&conn->dirty))
+        list_append(&conn->pool->dirty, &conn->dirty);
+    conn->wants_room |= conn->output.queued >= CONN_OUTPUT_LOW;
+}
+
+/* One pass: a connection that queues more from on_room has its turn after the others' input. */
+static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)events;
+    struct conn_pool *pool = container_of(watcher, struct conn_pool, before_sleep);
+    struct list *last = pool->dirty.previous, *node;
+
+    while ((node = list_first(&pool->dirty))) {
+        struct conn *conn = container_of(node, struct conn, dirty);
+
+        list_remove(node);
+        if (!conn->is_mute && !ev_is_active(&conn->writable))
+            flush_and_tell(conn);
+        if (node == last)
+            break;
+    }
+    if (list_is_empty(&pool->dirty))
+        ev_idle_stop(loop, &pool->not_yet);
+    else
+        ev_idle_start(loop, &pool->not_yet);
+}
+
+static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)
+{
+    (void)loop, (void)watcher, (void)events;
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop, (void)events;
+    flush_and_tell(container_of(watcher, struct conn, writable));
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct conn *conn = container_of(watcher, struct conn, readable);
+    ssize_t got = recv(watcher->fd, conn->pool->receive, RECEIVE_SIZE, 0);
+    const char *why = NULL;
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        conn_close(conn, conn->finished ? conn->finished
+                         : got          ? "connection reset by the peer"
+                                        : "closed by the peer");
+        return;
+    }
+    conn->bytes_in += (uint64_t)got;
+    if (!conn->finished)
+        why = stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
+    if (why && !conn->finished)
+        conn_close(conn, why); /* frees conn: always the last statement */
+}
+
+static void on_finish_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct conn *conn = container_of(timer, struct conn, finish);
+
+    conn_close(conn, conn->finished);
+}
+
+struct conn_pool *conn_pool_new(struct ev_loop *loop)
+{
+    struct conn_pool *pool = memory_new(sizeof(*pool));
+
+    pool->loop = loop;
+    pool->receive = memory_new(RECEIVE_SIZE);
+    list_init(&pool->dirty);
+    ev_prepare_init(&pool->before_sleep, on_before_sleep);
+    ev_prepare_start(loop, &pool->before_sleep);
+    ev_idle_init(&pool->not_yet, on_idle);
+    return pool;
+}
+
+void conn_pool_free(struct conn_pool *pool)
+{
+    ev_prepare_stop(pool->loop, &pool->before_sleep);
+    ev_idle_stop(pool->loop, &pool->not_yet);
+    while (pool->unused) {
+        struct conn_chunk *next = pool->unused->next;
+
+        free(pool->unused);
+        pool->unused = next;
+    }
+    free(pool->receive);
+    free(pool);
+}
+
+struct ev_loop *conn_pool_loop(const struct conn_pool *pool)
+{
+    return pool->loop;
+}
+
+struct conn_chunk *conn_chunk_new(struct conn_pool *pool)
+{
+    struct conn_chunk *chunk = pool->unused;
+
+    if (!chunk)
+        return memory_new(sizeof(*chunk));
+    pool->unused = chunk->next;
+    pool->unused_count--;
+    chunk->users = chunk->used = 0;
+    return chunk;
+}
+
+void conn_chunk_free(struct conn_pool *pool, struct conn_chunk *chunk)
+{
+    if (pool->unused_count >= UNUSED_CHUNKS) {
+        free(chunk);
+        return;
+    }
+    chunk->next = pool->unused;
+    pool->unused = chunk;
+    pool->unused_count++;
+}
+
+struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *local,
+                      const struct address *peer)
+{
+    struct conn *conn = memory_new(sizeof(*conn));
+
+    conn->pool = pool;
+    conn->local = *local;
+    conn->peer = *peer;
+    list_init(&conn->dirty);
+    output_init(&conn->output, pool);
+    ev_io_init(&conn->readable, on_readable, fd, EV_READ);
+    ev_io_init(&conn->writable, on_writable, fd, EV_WRITE);
+    ev_timer_init(&conn->finish, on_finish_timeout, FINISH_SECONDS, 0);
+    ev_io_start(pool->loop, &conn->readable);
+    return conn;
+}
+
+void conn_set_user(struct conn *conn, const struct conn_user *user, void *owner)
+{
+    conn->user = user;
+    conn->owner = owner;
+    if (conn->stream.user) {
+        conn->stream.user = &user->stream;
+        conn->stream.owner = owner;
+    } else {
+        stream_init(&conn->stream, &user->stream, owner);
+    }
+}
+
+void conn_close(struct conn *conn, const char *why)
+{
+    list_remove(&conn->dirty);
+    ev_io_stop(conn->pool->loop, &conn->readable);
+    ev_io_stop(conn->pool->loop, &conn->writable);
+    ev_timer_stop(conn->pool->loop, &conn->finish);
+    close(conn->readable.fd);
+    output_free(&conn->output);
+    stream_free(&conn->stream);
+    if (conn->user)
+        conn->user->on_closed(conn->owner, why);
+    free(conn);
+}
+
+void conn_finish(struct conn *conn, const char *why)
+{
+    if (conn->finished)
+        return;
+    conn->finished = why;
+    mark_dirty(conn);
+    ev_timer_start(conn->pool->loop, &conn->finish);
+}
+
+void conn_mute(struct conn *conn)
+{
+    conn->is_mute = true;
+    ev_timer_stop(conn->pool->loop, &conn->finish);
+    ev_io_stop(conn->pool->loop, &conn->writable);
+    update_reading(conn);
+}
+
+void conn_hold_input(struct conn *conn, bool is_held)
+{
+    conn->is_held = is_held;
+    update_reading(conn);
+}
+
+uint8_t *conn_reserve(struct conn *conn, uint32_t size)
+{
+    return output_reserve(&conn->output, size);
+}
+
+void conn_commit(struct conn *conn, uint32_t size)
+{
+    output_commit(&conn->output, size);
+    mark_dirty(conn);
+}
+
+struct conn_chunk *conn_detach(struct conn *conn, uint32_t size)
+{
+    return output_detach(&conn->output, size);
+}
+
+void conn_send_detached(struct conn_pool *pool, struct conn *conn, struct conn_chunk *chunk,
+                        const uint8_t *bytes, uint32_t length)
+{
+    if (conn && length) {
+        output_add_chunk(&conn->output, chunk, (uint32_t)(bytes - chunk->bytes), length);
+        mark_dirty(conn);
+    }
+    if (!--chunk->users)
+        conn_chunk_free(pool, chunk);
+}
+
+void conn_send_span(struct conn *conn, int fd, uint64_t offset, uint32_t length)
+{
+    output_add_span(&conn->output, fd, offset, length);
+    mark_dirty(conn);
+}
+
+uint64_t conn_queued(const struct conn *conn)
+{
+    return conn->output.queued;
+}
+
+struct stream *conn_stream(struct conn *conn)
+{
+    return &conn->stream;
+}
+
+const struct address *conn_local(const struct conn *conn)
+{
+    return &conn->local;
+}
+
+const struct address *conn_peer(const struct conn *conn)
+{
+    return &conn->peer;
+}
+
+struct conn_pool *conn_pool_of(const struct conn *conn)
+{
+    return conn->pool;
+}
+
+uint64_t conn_bytes_in(const struct conn *conn)
+{
+    return conn->bytes_in;
+}
+
+uint64_t conn_bytes_out(const struct conn *conn)
+{
+    return conn->bytes_out;
+}

@@ -1,0 +1,86 @@
+/* One TCP connection: bytes in are cut into PDUs by its stream, bytes out are queued and leave
+ * together. Owns the descriptor, the watchers and the output queue. Who gets the PDUs is its user:
+ * first a login, then a session.
+ *
+ * Output of one turn of the loop leaves in as few system calls as possible, just before the loop
+ * sleeps. While more than CONN_OUTPUT_HIGH bytes wait for a slow reader, nothing is read from it
+ * either, so that memory stays bounded. */
+#pragma once
+
+#include "target/base/address.h"
+#include "target/base/list.h"
+#include "target/iscsi/stream.h"
+
+#include <ev.h>
+
+enum {
+    CONN_CHUNK_SIZE =
+        (64 << 10) + 128,        /* a data segment of 64 KiB with its header, digests and padding */
+    CONN_OUTPUT_LOW = 256 << 10, /* room for more data-in below this */
+    CONN_OUTPUT_HIGH = 1 << 20,
+};
+
+/* What the connections of one loop share: the receive buffer and unused output chunks. */
+struct conn_pool;
+struct conn_pool *conn_pool_new(struct ev_loop *loop);
+void conn_pool_free(struct conn_pool *pool);
+struct ev_loop *conn_pool_loop(const struct conn_pool *pool);
+
+/* Memory for output. */
+struct conn_chunk {
+    struct conn_chunk *next; /* unused ones */
+    uint32_t users;          /* pieces of queues that lie in it, and whoever detached a part */
+    uint32_t used;
+    uint8_t bytes[CONN_CHUNK_SIZE];
+};
+struct conn_chunk *conn_chunk_new(struct conn_pool *pool);
+void conn_chunk_free(struct conn_pool *pool, struct conn_chunk *chunk);
+
+struct conn;
+
+/* Beside the PDUs (stream_user): */
+struct conn_user {
+    struct stream_user stream;
+    void (*on_room)(void *owner); /* output fell below CONN_OUTPUT_LOW; may be NULL */
+    void (*on_closed)(void *owner,
+                      const char *why); /* the connection is gone, last call; never from within a
+                                           conn_ function but conn_close */
+};
+
+/* Takes `fd`, which is non-blocking. */
+struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *local,
+                      const struct address *peer);
+void conn_set_user(struct conn *conn, const struct conn_user *user, void *owner);
+struct stream *conn_stream(struct conn *conn);
+const struct address *conn_local(const struct conn *conn);
+const struct address *conn_peer(const struct conn *conn);
+struct conn_pool *conn_pool_of(const struct conn *conn);
+
+/* Ends it now and tells the user. Not from within the user's own stream callbacks: those return why
+ * instead. */
+void conn_close(struct conn *conn, const char *why);
+/* Sends what is queued, then ends the stream and waits a moment for the peer to do the same; input
+ * is thrown away. The last words of a login or logout really reach the peer. */
+void conn_finish(struct conn *conn, const char *why);
+/* No more input or output, the socket stays open and silent. */
+void conn_mute(struct conn *conn);
+/* Input rests while `is_held`. */
+void conn_hold_input(struct conn *conn, bool is_held);
+
+/* Room for `size` contiguous bytes (at most CONN_CHUNK_SIZE) at the end of the queue, to be filled
+ * before conn_commit. */
+uint8_t *conn_reserve(struct conn *conn, uint32_t size);
+void conn_commit(struct conn *conn, uint32_t size);
+/* Instead of conn_commit, when the `size` reserved bytes are filled later: they stay where they
+ * are, and go to the end of the queue by conn_send_detached (`conn` NULL: the connection is gone)
+ * or are given up by the same call with length 0. */
+struct conn_chunk *conn_detach(struct conn *conn, uint32_t size);
+void conn_send_detached(struct conn_pool *pool, struct conn *conn, struct conn_chunk *chunk,
+                        const uint8_t *bytes, uint32_t length);
+/* `length` bytes of a file at `offset` by sendfile; `fd` is borrowed until they have left or the
+ * connection is closed. */
+void conn_send_span(struct conn *conn, int fd, uint64_t offset, uint32_t length);
+uint64_t conn_queued(const struct conn *conn);
+
+uint64_t conn_bytes_in(const struct conn *conn);
+uint64_t conn_bytes_out(const struct conn *conn);

@@ -1,0 +1,67 @@
+#include "target/iscsi/host.h"
+
+#include "target/iscsi/login.h"
+#include "target/iscsi/session.h"
+#include "target/iscsi/task.h"
+
+#include <stdlib.h>
+
+void host_init(struct host *host, const struct host_operations *operations,
+               const struct host_settings *settings, struct ev_loop *loop)
+{
+    *host =
+        (struct host){.operations = operations, .settings = *settings, .pool = conn_pool_new(loop)};
+    registry_init(&host->registry);
+    list_init(&host->unused_tasks);
+}
+
+static struct session *session_with_connection(struct host *host)
+{
+    LIST_FOR_EACH(node, &host->registry.sessions)
+    {
+        struct session *session = container_of(node, struct session, link);
+
+        if (session->conn)
+            return session;
+    }
+    return NULL;
+}
+
+void host_end(struct host *host, const char *why)
+{
+    struct session *session;
+    struct list *node;
+
+    while ((node = list_first(&host->registry.logins)))
+        conn_close(container_of(node, struct login, link)->conn, why);
+    while ((session = session_with_connection(host)))
+        session_end(session, why);
+}
+
+void host_free(struct host *host)
+{
+    LIST_FOR_EACH_SAFE(node, &host->unused_tasks)
+    {
+        free(container_of(node, struct task, link));
+    }
+    conn_pool_free(host->pool);
+}
+
+void host_mute(struct host *host)
+{
+    LIST_FOR_EACH(node, &host->registry.logins)
+    {
+        struct login *login = container_of(node, struct login, link);
+
+        ev_timer_stop(conn_pool_loop(host->pool), &login->timeout);
+        conn_mute(login->conn);
+    }
+    LIST_FOR_EACH(node, &host->registry.sessions)
+    {
+        struct session *session = container_of(node, struct session, link);
+
+        ev_timer_stop(conn_pool_loop(host->pool), &session->nop);
+        if (session->conn)
+            conn_mute(session->conn);
+    }
+}

@@ -1,0 +1,384 @@
+/* The PDUs of a login: requests in, in parts or whole, responses out, in parts or whole, the time
+ * limit, and the passage into the full feature phase. */
+#include "target/base/event.h"
+#include "target/base/memory.h"
+#include "target/iscsi/login.h"
+#include "target/iscsi/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    enum login_status status;
+    const char *phrase;
+} phrases[] = {
+    {LOGIN_MOVED_TEMPORARILY, "target moved temporarily"},
+    {LOGIN_MOVED_PERMANENTLY, "target moved permanently"},
+    {LOGIN_INITIATOR_ERROR, "initiator error"},
+    {LOGIN_NOT_AUTHENTICATED, "authentication failure"},
+    {LOGIN_FORBIDDEN, "initiator is not allowed access"},
+    {LOGIN_NOT_FOUND, "target not found"},
+    {LOGIN_UNSUPPORTED_VERSION, "unsupported version"},
+    {LOGIN_TOO_MANY_CONNECTIONS, "too many connections"},
+    {LOGIN_MISSING_PARAMETER, "missing parameter"},
+    {LOGIN_SESSION_TYPE_NOT_SUPPORTED, "session type not supported"},
+    {LOGIN_NO_SUCH_SESSION, "session does not exist"},
+    {LOGIN_INVALID_REQUEST, "invalid during login"},
+    {LOGIN_TARGET_ERROR, "target error"},
+    {LOGIN_SERVICE_UNAVAILABLE, "service unavailable"},
+    {LOGIN_OUT_OF_RESOURCES, "out of resources"},
+};
+
+static const char *phrase_of(enum login_status status)
+{
+    for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++)
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    return "refused";
+}
+
+static bool has_moved(enum login_status status)
+{
+    return status == LOGIN_MOVED_TEMPORARILY || status == LOGIN_MOVED_PERMANENTLY;
+}
+
+/* What the initiator takes in one PDU while logging in: what it declared, or the default. */
+static uint32_t part_limit(const struct login *login)
+{
+    uint32_t declared = login->negotiation.params.max_send_data;
+
+    return declared < MAX_RECV_DATA_DEFAULT ? declared : MAX_RECV_DATA_DEFAULT;
+}
+
+static void send_response(struct login *login, enum login_status status, uint16_t tsih,
+                          uint32_t max_cmd_sn)
+{
+    const struct pdu_login *request = &login->request;
+    uint32_t rest = (uint32_t)login->answer.length - login->answered, limit = part_limit(login);
+    bool continues = rest > limit;
+    struct pdu_login_response response = {
+        .transit = request->transit && !continues && status == LOGIN_ACCEPTED,
+        .continues = continues,
+        .current_stage = request->current_stage,
+        .next_stage = request->next_stage,
+        .tsih = tsih,
+        .status = (uint16_t)status,
+        .task_tag = request->task_tag,
+        .data_length = continues ? limit : rest,
+        .numbers = {login->stat_sn++, request->cmd_sn, max_cmd_sn},
+    };
+    uint32_t size = BHS_SIZE + response.data_length + pdu_padding(response.data_length);
+    uint8_t *pdu = conn_reserve(login->conn, size);
+
+    memcpy(response.isid, request->isid, ISID_SIZE);
+    pdu_encode_login_response(pdu, &response);
+    memset(pdu + size - 4, 0, response.data_length ? 4 : 0);
+    if (response.data_length)
+        memcpy(pdu + BHS_SIZE, buffer_content(&login->answer) + login->answered,
+               response.data_length);
+    conn_commit(login->conn, size);
+    login->answered += response.data_length;
+    if (login->answered == login->answer.length) {
+        buffer_take(&login->answer, login->answer.length);
+        login->answered = 0;
+    }
+}
+
+static void tell_refusal(const struct login *login)
+{
+    char peer[ADDRESS_TEXT_SIZE], portal[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE], status[8];
+
+    address_format(conn_peer(login->conn), peer);
+    address_format(conn_local(login->conn), portal);
+    if (has_moved(login->refusal)) {
+        event(EVENT_LOGIN_REDIRECTED, text("initiator", login->initiator),
+              text("target", login->target), text("portal", portal), text("peer", peer),
+              text("to", address_format(&login->redirect, to)),
+              flag("permanent", login->refusal == LOGIN_MOVED_PERMANENTLY));
+        return;
+    }
+    snprintf(status, sizeof(status), "0x%04x", login->refusal);
+    event(EVENT_LOGIN_REFUSED, text("initiator", login->initiator), text("target", login->target),
+          text("portal", portal), text("peer", peer), text("status", status),
+          text("reason", phrase_of(login->refusal)));
+}
+
+/* The answer to a refused login, after which the connection ends. */
+static void finish_refused(struct login *login)
+{
+    char to[ADDRESS_TEXT_SIZE];
+
+    buffer_take(&login->answer, login->answer.length);
+    login->answered = 0;
+    if (has_moved(login->refusal))
+        text_add(&login->answer, "TargetAddress", address_format(&login->redirect, to));
+    tell_refusal(login);
+    login->request.transit = false;
+    send_response(login, login->refusal, login->request.tsih, login->request.cmd_sn);
+    conn_finish(login->conn, phrase_of(login->refusal));
+}
+
+static void refuse_now(struct login *login, enum login_status status)
+{
+    login->refusal = status;
+    login->state = LOGIN_REFUSED;
+    finish_refused(login);
+}
+
+/* The session that keeps this login from opening: its predecessor (RFC 7143 6.3.5). */
+static struct session *predecessor(struct login *login)
+{
+    const struct pdu_login *request = &login->request;
+    struct registry *registry = &login->host->registry;
+
+    if (request->tsih)
+        return registry_find_tsih(registry, request->tsih);
+    return registry_find_nexus(registry, login->initiator, request->isid, login->target,
+                               login->is_discovery ? 0 : login->grant.tpgt);
+}
+
+/* Opens the session, or waits until its predecessor has ended: then it is called again. */
+void login_open(struct login *login)
+{
+    struct session *old = predecessor(login), *session;
+    enum login_status status;
+    bool is_same_session = login->request.tsih;
+    uint16_t tsih;
+
+    if (old) {
+        login->request.cmd_sn = is_same_session ? old->exp_cmd_sn : login->request.cmd_sn;
+        conn_hold_input(login->conn, true);
+        session_wait_end(old, &login->waiting);
+        session_end(old, is_same_session ? "connection reinstated" : "session reinstated");
+        return;
+    }
+    conn_hold_input(login->conn, false);
+    tsih = is_same_session ? login->request.tsih : registry_new_tsih(&login->host->registry);
+    if (!tsih) {
+        refuse_now(login, LOGIN_OUT_OF_RESOURCES);
+        return;
+    }
+    status = session_open(login, tsih, &session);
+    if (status != LOGIN_ACCEPTED) {
+        refuse_now(login, status);
+        return;
+    }
+    send_response(login, LOGIN_ACCEPTED, tsih, session->max_cmd_sn);
+    session_start(session, login->conn, login->stat_sn);
+    login->conn = NULL;
+    login_free(login);
+}
+
+/* RFC 7143 6.3.1: what stays the same over all requests of a login, and what the first one may ask.
+ */
+static enum login_status check_request(struct login *login, const struct pdu_login *request)
+{
+    const struct pdu_login *first = &login->request;
+    struct session *old;
+
+    if (request->version_min > 0)
+        return LOGIN_UNSUPPORTED_VERSION;
+    if ((request->transit && request->continues) || request->current_stage == 2 ||
+        request->current_stage == STAGE_FULL_FEATURE ||
+        (request->transit &&
+         (request->next_stage == 2 || request->next_stage <= request->current_stage)))
+        return LOGIN_INITIATOR_ERROR;
+    if (login->stat_sn) {
+        bool is_same = !memcmp(first->isid, request->isid, ISID_SIZE) &&
+                       first->tsih == request->tsih && first->cid == request->cid &&
+                       first->task_tag == request->task_tag;
+
+        return is_same ? LOGIN_ACCEPTED : LOGIN_INVALID_REQUEST;
+    }
+    if (!request->tsih)
+        return LOGIN_ACCEPTED;
+    old = registry_find_tsih(&login->host->registry, request->tsih);
+    if (!old || memcmp(old->isid, request->isid, ISID_SIZE))
+        return LOGIN_NO_SUCH_SESSION;
+    return old->cid == request->cid ? LOGIN_ACCEPTED : LOGIN_TOO_MANY_CONNECTIONS;
+}
+
+static enum login_status take_text(struct login *login)
+{
+    char *cursor = login->text.length ? buffer_content(&login->text) : NULL;
+    char *end = cursor ? cursor + login->text.length : NULL;
+    struct text_pair pair;
+    enum text_result result = TEXT_END;
+    enum login_status status = LOGIN_ACCEPTED;
+
+    while (cursor && status == LOGIN_ACCEPTED &&
+           (result = text_next(&cursor, end, &pair)) == TEXT_PAIR)
+        status = login_take_pair(login, &pair);
+    return result == TEXT_MALFORMED ? LOGIN_INITIATOR_ERROR : status;
+}
+
+/* RFC 7143 6.3.5: a request that names a session must come from its initiator, for its target. */
+static bool names_its_session(const struct login *login)
+{
+    struct session *old = registry_find_tsih(&login->host->registry, login->request.tsih);
+
+    return old && login->initiator && !strcmp(old->initiator, login->initiator) && old->target &&
+           login->target && !strcmp(old->target, login->target);
+}
+
+static void take_whole_request(struct login *login)
+{
+    bool is_first = login->state == LOGIN_NEW;
+    enum login_status status = take_text(login);
+    enum login_state state = LOGIN_REFUSED;
+
+    login->refusal = status;
+    if (status == LOGIN_ACCEPTED)
+        state = login_step(login);
+    buffer_take(&login->text, login->text.length);
+    if (state != LOGIN_REFUSED && is_first && login->request.tsih && !names_its_session(login)) {
+        login->refusal = LOGIN_NO_SUCH_SESSION;
+        state = LOGIN_REFUSED;
+    }
+    if (state == LOGIN_REFUSED)
+        finish_refused(login);
+    else if (state == LOGIN_OPENING && login->answer.length <= part_limit(login))
+        login_open(login); /* may free the login: always the last statement */
+    else
+        send_response(login, LOGIN_ACCEPTED, login->request.tsih, login->request.cmd_sn);
+}
+
+/* The initiator asks for the next part of an answer, with an empty request. */
+static void send_rest(struct login *login)
+{
+    if (login->state != LOGIN_OPENING ||
+        login->answer.length - login->answered > part_limit(login)) {
+        send_response(login, LOGIN_ACCEPTED, login->request.tsih, login->request.cmd_sn);
+        return;
+    }
+    login->request.transit = true;
+    login->request.next_stage = STAGE_FULL_FEATURE;
+    login_open(login); /* may free the login: always the last statement */
+}
+
+static void take_request(struct login *login, const struct pdu *pdu)
+{
+    struct pdu_login request;
+    enum login_status status;
+
+    pdu_decode_login(&request, pdu->bhs);
+    status = check_request(login, &request);
+    login->request = request;
+    if (status == LOGIN_ACCEPTED && !text_collect(&login->text, pdu->data, pdu->data_length))
+        status = LOGIN_OUT_OF_RESOURCES;
+    if (status != LOGIN_ACCEPTED)
+        refuse_now(login, status);
+    else if (request.continues)
+        send_response(login, LOGIN_ACCEPTED, request.tsih, request.cmd_sn);
+    else if (login->answered)
+        send_rest(login);
+    else
+        take_whole_request(login);
+}
+
+static const char *on_begin(void *owner, const struct pdu *pdu)
+{
+    struct login *login = owner;
+
+    /* RFC 7143 6.3: nothing but login requests before the full feature phase. */
+    if (pdu->opcode == OP_LOGIN_REQUEST)
+        return login->state == LOGIN_OPENING && !login->answered
+                   ? "a request behind the last one of the login"
+                   : NULL;
+    if (login->state != LOGIN_REFUSED) {
+        login->request.task_tag = pdu->task_tag;
+        refuse_now(login, LOGIN_INVALID_REQUEST);
+    }
+    return NULL;
+}
+
+static const char *on_data(void *owner, const struct pdu *pdu, const uint8_t *bytes,
+                           uint32_t length)
+{
+    (void)owner, (void)pdu, (void)bytes, (void)length;
+    return NULL;
+}
+
+static const char *on_end(void *owner, const struct pdu *pdu)
+{
+    struct login *login = owner;
+
+    if (login->state != LOGIN_REFUSED && pdu->opcode == OP_LOGIN_REQUEST)
+        take_request(login, pdu); /* may free the login */
+    return NULL;
+}
+
+static const char *on_bad_data(void *owner, const struct pdu *pdu)
+{
+    (void)owner, (void)pdu;
+    return "data digest error";
+}
+
+static void on_closed(void *owner, const char *why)
+{
+    struct login *login = owner;
+    char peer[ADDRESS_TEXT_SIZE];
+
+    if (login->state != LOGIN_REFUSED)
+        event(EVENT_CONNECTION_CLOSED, text("initiator", login->initiator),
+              text("peer", address_format(conn_peer(login->conn), peer)), text("reason", why));
+    login->conn = NULL;
+    login_free(login);
+}
+
+static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct login *login = container_of(timer, struct login, timeout);
+
+    conn_close(login->conn, "login took too long");
+}
+
+static const struct conn_user login_user = {
+    .stream = {on_begin, on_data, on_end, on_bad_data},
+    .on_closed = on_closed,
+};
+
+struct login *login_new(struct host *host, struct conn *conn)
+{
+    struct login *login = memory_new(sizeof(*login));
+
+    login->host = host;
+    login->conn = conn;
+    list_append(&host->registry.logins, &login->link);
+    list_init(&login->waiting);
+    negotiation_init(&login->negotiation);
+    host->connections++;
+    conn_set_user(conn, &login_user, login);
+    conn_stream(conn)->max_data_length = MAX_RECV_DATA_DEFAULT;
+    ev_timer_init(&login->timeout, on_timeout, host->settings.login_timeout, 0);
+    ev_timer_start(conn_pool_loop(host->pool), &login->timeout);
+    return login;
+}
+
+void login_free(struct login *login)
+{
+    if (!login)
+        return;
+    ev_timer_stop(conn_pool_loop(login->host->pool), &login->timeout);
+    list_remove(&login->link);
+    list_remove(&login->waiting);
+    login->host->connections--;
+    buffer_free(&login->text);
+    buffer_free(&login->answer);
+    free(login->initiator);
+    free(login->target);
+    free(login->session_type);
+    free(login);
+}
+
+void host_accept(struct host *host, int fd, const struct address *local, const struct address *peer)
+{
+    struct conn *conn = conn_new(host->pool, fd, local, peer);
+
+    if (host->connections < host->settings.max_connections)
+        login_new(host, conn);
+    else
+        conn_close(conn, "too many connections");
+}

@@ -1,0 +1,81 @@
+/* The cluster map as a process of a node sees it: portal groups, their portals and floating IPs,
+ * targets, initiators and exports, all of one generation. Comes from the supervisor as JSON and
+ * never changes afterwards. Knows who may see what; where a login is sent is decided by those who
+ * serve it. */
+#pragma once
+
+#include "target/base/address.h"
+#include "target/iscsi/chap.h"
+
+#include <jansson.h>
+
+enum { MAP_NO_NODE = 0 };
+
+struct map_portal {
+    int node;
+    struct address address;
+};
+
+struct map_floating_ip {
+    struct subnet subnet; /* its address with port, and its prefix */
+    int node;             /* MAP_NO_NODE: up nowhere */
+};
+
+struct map_portal_group {
+    char *name;
+    uint16_t tpgt;
+    bool redirects_before_auth, redirects_for_good, discovery_needs_chap;
+    struct map_floating_ip *floating_ips;
+    size_t floating_ip_count;
+    struct map_portal *portals;
+    size_t portal_count;
+};
+
+struct map_target {
+    char *name, *volume;
+    uint64_t size; /* bytes */
+    uint32_t block_size, physical_block_size;
+    int controller; /* MAP_NO_NODE: none now */
+    bool is_read_only;
+};
+
+struct map_initiator {
+    char *name; /* "*": any that is not named itself */
+    struct subnet *nets;
+    size_t net_count;
+    char *user, *secret, *mutual_user, *mutual_secret; /* NULL: no CHAP */
+};
+
+struct map_export {
+    const struct map_target *target;      /* borrowed */
+    const struct map_portal_group *group; /* borrowed */
+    char **initiators;                    /* names, or "*" */
+    size_t initiator_count;
+};
+
+struct map {
+    uint64_t generation;
+    struct map_portal_group *groups;
+    struct map_target *targets;
+    struct map_initiator *initiators;
+    struct map_export *exports;
+    size_t group_count, target_count, initiator_count, export_count;
+};
+
+/* NULL: *error says in one sentence what is wrong; borrowed. */
+struct map *map_decode(json_t *json, const char **error);
+void map_free(struct map *map);
+
+const struct map_portal_group *map_find_group(const struct map *map, const char *name);
+const struct map_target *map_find_target(const struct map *map, const char *name);
+
+/* The entry that speaks for an initiator: the one of its name, else "*". NULL: nobody knows it. */
+const struct map_initiator *map_find_initiator(const struct map *map, const char *name);
+bool map_initiator_may_come_from(const struct map_initiator *initiator, const struct address *peer);
+
+/* Whether the target is exported to the initiator in the portal group. */
+bool map_is_exported(const struct map *map, const struct map_portal_group *group,
+                     const struct map_target *target, const char *initiator);
+
+struct chap_account map_account(const struct map_initiator *initiator);
+struct chap_account map_mutual_account(const struct map_initiator *initiator);

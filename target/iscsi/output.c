@@ -1,0 +1,180 @@
+#include "target/iscsi/output.h"
+
+#include "target/base/memory.h"
+#include "target/iscsi/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+enum { PIECES_PER_CALL = 64 };
+
+void output_init(struct output *output, struct conn_pool *pool)
+{
+    *output = (struct output){.pool = pool};
+}
+
+static struct output_piece *piece_at(struct output *output, uint32_t index)
+{
+    return &output->ring[(output->first + index) & (output->capacity - 1)];
+}
+
+static void release(struct output *output, struct conn_chunk *chunk)
+{
+    if (!--chunk->users && chunk != output->open)
+        conn_chunk_free(output->pool, chunk);
+}
+
+void output_free(struct output *output)
+{
+    for (uint32_t i = 0; i < output->count; i++)
+        if (piece_at(output, i)->chunk)
+            release(output, piece_at(output, i)->chunk);
+    if (output->open)
+        conn_chunk_free(output->pool, output->open);
+    free(output->ring);
+    *output = (struct output){0};
+}
+
+static void grow(struct output *output)
+{
+    uint32_t capacity = output->capacity ? output->capacity * 2 : 8;
+    struct output_piece *ring = memory_new(capacity * sizeof(*ring));
+
+    for (uint32_t i = 0; i < output->count; i++)
+        ring[i] = *piece_at(output, i);
+    free(output->ring);
+    output->ring = ring;
+    output->capacity = capacity;
+    output->first = 0;
+}
+
+static void append(struct output *output, struct output_piece piece)
+{
+    struct output_piece *last = output->count ? piece_at(output, output->count - 1) : NULL;
+
+    output->queued += piece.length;
+    if (last && piece.chunk && last->chunk == piece.chunk &&
+        last->start + last->length == piece.start) {
+        last->length += piece.length;
+        return;
+    }
+    if (output->count == output->capacity)
+        grow(output);
+    *piece_at(output, output->count++) = piece;
+    if (piece.chunk)
+        piece.chunk->users++;
+}
+
+uint8_t *output_reserve(struct output *output, uint32_t size)
+{
+    struct conn_chunk *open = output->open;
+
+    assert(size <= CONN_CHUNK_SIZE);
+    if (open && open->used + size > CONN_CHUNK_SIZE) {
+        output->open = NULL;
+        if (!open->users)
+            conn_chunk_free(output->pool, open);
+    }
+    if (!output->open)
+        output->open = conn_chunk_new(output->pool);
+    return output->open->bytes + output->open->used;
+}
+
+void output_commit(struct output *output, uint32_t size)
+{
+    struct conn_chunk *open = output->open;
+
+    append(output, (struct output_piece){open, -1, open->used, size});
+    open->used += size;
+}
+
+void output_add_chunk(struct output *output, struct conn_chunk *chunk, uint32_t start,
+                      uint32_t length)
+{
+    append(output, (struct output_piece){chunk, -1, start, length});
+}
+
+struct conn_chunk *output_detach(struct output *output, uint32_t size)
+{
+    struct conn_chunk *chunk = output->open;
+
+    chunk->used += size;
+    chunk->users++;
+    output->open = NULL;
+    return chunk;
+}
+
+void output_add_span(struct output *output, int fd, uint64_t offset, uint32_t length)
+{
+    append(output, (struct output_piece){NULL, fd, offset, length});
+}
+
+/* The first `length` bytes of the queue have left. */
+static void sent(struct output *output, uint64_t length)
+{
+    output->queued -= length;
+    while (length) {
+        struct output_piece *piece = piece_at(output, 0);
+
+        if (length < piece->length) {
+            piece->start += length;
+            piece->length -= (uint32_t)length;
+            return;
+        }
+        length -= piece->length;
+        if (piece->chunk)
+            release(output, piece->chunk);
+        output->first = (output->first + 1) & (output->capacity - 1);
+        output->count--;
+    }
+}
+
+static ssize_t send_chunks(struct output *output, int socket)
+{
+    struct iovec parts[PIECES_PER_CALL];
+    struct msghdr message = {.msg_iov = parts};
+    uint32_t count = 0;
+
+    while (count < output->count && count < PIECES_PER_CALL) {
+        struct output_piece *piece = piece_at(output, count);
+
+        if (!piece->chunk)
+            break;
+        parts[count++] = (struct iovec){piece->chunk->bytes + piece->start, piece->length};
+    }
+    message.msg_iovlen = count;
+    return sendmsg(socket, &message, MSG_NOSIGNAL | (count < output->count ? MSG_MORE : 0));
+}
+
+static ssize_t send_span(const struct output_piece *span, int socket)
+{
+    off_t offset = (off_t)span->start;
+    ssize_t length = sendfile(socket, span->fd, &offset, span->length);
+
+    if (!length)
+        errno = EIO; /* the file is shorter than the volume: nothing true can follow the header */
+    return length ? length : -1;
+}
+
+int output_send(struct output *output, int socket)
+{
+    while (output->count) {
+        struct output_piece *first = piece_at(output, 0);
+        ssize_t length = first->chunk ? send_chunks(output, socket) : send_span(first, socket);
+
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0)
+            return -errno;
+        sent(output, (uint64_t)length);
+    }
+    if (output->open) { /* idle connections hold no memory */
+        conn_chunk_free(output->pool, output->open);
+        output->open = NULL;
+    }
+    return 0;
+}

@@ -1,0 +1,40 @@
+/* The output queue of a connection: pieces of chunks and of files, in order, sent with as few
+ * system calls as possible. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn_chunk;
+struct conn_pool;
+
+struct output_piece {
+    struct conn_chunk *chunk; /* NULL: a span of a file */
+    int fd;
+    uint64_t start; /* in the chunk or in the file */
+    uint32_t length;
+};
+
+struct output {
+    struct conn_pool *pool;    /* borrowed */
+    struct output_piece *ring; /* owned, a power of two */
+    uint32_t capacity, first, count;
+    struct conn_chunk
+        *open;       /* the chunk that output_reserve fills; owned as long as no piece lies in it */
+    uint64_t queued; /* bytes */
+};
+
+void output_init(struct output *output, struct conn_pool *pool);
+void output_free(struct output *output);
+
+uint8_t *output_reserve(struct output *output, uint32_t size);
+void output_commit(struct output *output, uint32_t size);
+void output_add_chunk(struct output *output, struct conn_chunk *chunk, uint32_t start,
+                      uint32_t length);
+/* Takes the last output_reserve of `size` bytes out of the queue; the caller is a user of the
+ * chunk. */
+struct conn_chunk *output_detach(struct output *output, uint32_t size);
+void output_add_span(struct output *output, int fd, uint64_t offset, uint32_t length);
+
+/* 0: all has left; -EAGAIN: the socket is full; else the connection is broken. */
+int output_send(struct output *output, int socket);

@@ -1,0 +1,151 @@
+#include "target/iscsi/text.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum text_result text_next(char **cursor, char *end, struct text_pair *pair)
+{
+    char *start = *cursor, *equals;
+    size_t length;
+
+    while (start < end && !*start)
+        start++;
+    *cursor = start;
+    if (start == end)
+        return TEXT_END;
+    length = strnlen(start, (size_t)(end - start));
+    equals = memchr(start, '=', length);
+    if (!equals || equals == start || equals - start > TEXT_KEY_MAX ||
+        start + length - equals - 1 > TEXT_VALUE_MAX)
+        return TEXT_MALFORMED;
+    *equals = '\0';
+    start[length] = '\0';
+    *pair = (struct text_pair){start, equals + 1};
+    *cursor = start + length + (start + length < end);
+    return TEXT_PAIR;
+}
+
+bool text_collect(struct buffer *text, const uint8_t *bytes, size_t length)
+{
+    if (text->length + length > TEXT_TOTAL_MAX)
+        return false;
+    buffer_append(text, bytes, length);
+    *buffer_reserve(text, 1) = '\0';
+    return true;
+}
+
+void text_add(struct buffer *text, const char *key, const char *value)
+{
+    buffer_append(text, key, strlen(key));
+    buffer_append(text, "=", 1);
+    buffer_append(text, value, strlen(value) + 1);
+}
+
+void text_add_number(struct buffer *text, const char *key, uint32_t value)
+{
+    char digits[16];
+
+    snprintf(digits, sizeof(digits), "%u", value);
+    text_add(text, key, digits);
+}
+
+bool text_list_has(const char *list, const char *value)
+{
+    size_t length = strlen(value);
+
+    for (;;) {
+        size_t item = strcspn(list, ",");
+
+        if (item == length && !memcmp(list, value, length))
+            return true;
+        if (!list[item])
+            return false;
+        list += item + 1;
+    }
+}
+
+bool text_parse_number(const char *text, uint64_t most, uint64_t *number)
+{
+    bool is_hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    const char *digits = is_hex ? text + 2 : text;
+    char *end;
+
+    if (!*digits ||
+        strspn(digits, is_hex ? "0123456789abcdefABCDEF" : "0123456789") != strlen(digits))
+        return false;
+    errno = 0;
+    *number = strtoull(digits, &end, is_hex ? 16 : 10);
+    return !errno && *number <= most;
+}
+
+static int nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int parse_hex(const char *digits, uint8_t *bytes, size_t room)
+{
+    size_t length = strlen(digits), odd = length & 1;
+
+    if (!length || (length + odd) / 2 > room)
+        return -1;
+    memset(bytes, 0, (length + odd) / 2);
+    for (size_t i = 0; i < length; i++) {
+        int value = nibble(digits[i]);
+
+        if (value < 0)
+            return -1;
+        bytes[(i + odd) / 2] |= (uint8_t)((i + odd) & 1 ? value : value << 4);
+    }
+    return (int)((length + odd) / 2);
+}
+
+static int parse_base64(const char *digits, uint8_t *bytes, size_t room)
+{
+    size_t length = strlen(digits);
+    uint8_t block[TEXT_VALUE_MAX];
+    int decoded, padding = 0;
+
+    if (!length || length % 4 || length / 4 * 3 > sizeof(block))
+        return -1;
+    while (padding < 2 && digits[length - 1 - (size_t)padding] == '=')
+        padding++;
+    decoded = EVP_DecodeBlock(block, (const unsigned char *)digits, (int)length);
+    if (decoded < 0 || (size_t)(decoded - padding) > room)
+        return -1;
+    memcpy(bytes, block, (size_t)(decoded - padding));
+    return decoded - padding;
+}
+
+int text_parse_binary(const char *text, uint8_t *bytes, size_t room)
+{
+    if (text[0] != '0')
+        return -1;
+    switch (text[1] | 0x20) {
+    case 'x':
+        return parse_hex(text + 2, bytes, room);
+    case 'b':
+        return parse_base64(text + 2, bytes, room);
+    default:
+        return -1;
+    }
+}
+
+void text_format_binary(char *text, const uint8_t *bytes, size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    *text++ = '0';
+    *text++ = 'x';
+    for (size_t i = 0; i < length; i++) {
+        *text++ = digits[bytes[i] >> 4];
+        *text++ = digits[bytes[i] & 15];
+    }
+    *text = '\0';
+}
