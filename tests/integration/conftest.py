@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from addresses import Net  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from node import BUILD, Lab  # noqa: E402
+from scsi import TEST_UNIT_READY, pattern, read10, write10  # noqa: E402
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -69,6 +70,17 @@ def floating(node):
     """`node` plus the portal group's process at its first floating IP."""
     node.portalgroup = node.start_portalgroup()
     return node
+
+
+@pytest.fixture
+def victim(node):
+    """`node` with a bystander's session that must not notice what the test does."""
+    bystander = node.log_in("data2", name="iqn.2020-01.org.example:bystander")
+    data = pattern(64, seed=99)
+    bystander.command(write10(0, 64), write=data).assert_good()
+    yield node
+    assert bystander.command(read10(0, 64), read=len(data)).assert_good().data_in == data
+    node.log_in().command(TEST_UNIT_READY).assert_good()
 
 
 @pytest.fixture

@@ -105,7 +105,8 @@ class Login:
 
 
 def identity(name, target, session_type=None):
-    keys = {"InitiatorName": name, "SessionType": session_type or ("Normal" if target else "Discovery")}
+    kind = session_type or ("Normal" if target else "Discovery")
+    keys = {"InitiatorName": name, "SessionType": kind}
     return keys | ({"TargetName": target} if target else {})
 
 

@@ -3,7 +3,6 @@
 No supervisor: fast, isolated, and every map can be sent, also wrong ones.
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -13,7 +12,6 @@ import subprocess
 import tempfile
 
 from events import Events
-from login import HOST
 from session import log_in
 from wire import DEADLINE
 

@@ -11,7 +11,8 @@ import time
 from login import DEFAULTS, HOST, OFFER, Login, run_login
 from pdu import (DATA_IN, DATA_OUT, FINAL, LOGOUT_REQUEST, LOGOUT_RESPONSE, NONE_TAG, NOP_IN,
                  NOP_OUT, OVERFLOW, R2T, READ, SCSI_COMMAND, SCSI_RESPONSE, STATUS_BIT,
-                 TEXT_REQUEST, TEXT_RESPONSE, TMF_REQUEST, TMF_RESPONSE, UNDERFLOW, WRITE, Pdu, text)
+                 TEXT_REQUEST, TEXT_RESPONSE, TMF_REQUEST, TMF_RESPONSE, UNDERFLOW, WRITE, Pdu,
+                 text)
 from scsi import CHECK_CONDITION, GOOD, TEST_UNIT_READY, sense_code
 from wire import DEADLINE, Silence
 
@@ -85,7 +86,8 @@ class Session:
         final = not unsolicited if final is None else final
         bits = (FINAL if final else 0) | (READ if read else 0) | (WRITE if write else 0) | attribute
         pdu = Pdu(SCSI_COMMAND, immediate=immediate, flags=bits if flags is None else flags,
-                  lun=lun << 48, itt=itt, edtl=length, cdb=cdb, data=data, **self.numbers(immediate))
+                  lun=lun << 48, itt=itt, edtl=length, cdb=cdb, data=data,
+                  **self.numbers(immediate))
         task = Task(itt, length, write)
         task.sent, task.unsolicited = len(data), unsolicited
         return pdu, task
@@ -141,8 +143,9 @@ class Session:
         assert pdu.stat_sn == self.exp_stat_sn, f"a ping carries the next StatSN: {pdu}"
         self.pings.append(pdu)
         if self.answer_pings and pdu.ttt != NONE_TAG:
-            self.connection.send(Pdu(NOP_OUT, immediate=True, flags=FINAL, lun=pdu.lun, itt=NONE_TAG,
-                                     ttt=pdu.ttt, cmd_sn=self.cmd_sn, exp_stat_sn=self.exp_stat_sn))
+            self.connection.send(Pdu(NOP_OUT, immediate=True, flags=FINAL, lun=pdu.lun,
+                                     itt=NONE_TAG, ttt=pdu.ttt, cmd_sn=self.cmd_sn,
+                                     exp_stat_sn=self.exp_stat_sn))
 
     def _task(self, pdu):
         assert pdu.itt in self.tasks, f"no task has this tag: {pdu}"

@@ -80,9 +80,12 @@ def test_challenge_is_long_and_never_the_same(challenged):
     assert len(seen) == 8
 
 
-@pytest.mark.parametrize("coding", [chap.to_hex, chap.to_base64, lambda data: chap.to_hex(data).upper()
-                                    .replace("0X", "0x"), lambda data: "0X" + data.hex()],
-                         ids=["hex", "base64", "upper-case digits", "upper-case prefix"])
+CODINGS = {"hex": chap.to_hex, "base64": chap.to_base64,
+           "upper-case digits": lambda data: "0x" + data.hex().upper(),
+           "upper-case prefix": lambda data: "0X" + data.hex()}
+
+
+@pytest.mark.parametrize("coding", CODINGS.values(), ids=CODINGS.keys())
 def test_response_codings_are_all_read(secured, coding):
     secured.log_in(chap=Credentials(USER, SECRET, coding=coding))
 

@@ -30,7 +30,7 @@ def shape(value):
 def test_status_says_what_scripts_rely_on(cluster):
     session = cluster.log_in()
     cluster.events.wait("session.opened", target=iqn("data1"))
-    status = cluster.wait_until(lambda: (found := cluster.status())["sessions"] and found, "session")
+    status = cluster.wait_until(lambda: (now := cluster.status())["sessions"] and now, "session")
     assert status["cluster"] == "test" and status["generation"] > 0
     assert [node["node"] for node in status["nodes"]] == [1, 2, 3]
     for node in status["nodes"]:
@@ -86,7 +86,8 @@ def test_discovery_at_either_floating_ip_lists_both_and_no_portal(cluster):
         pairs = cluster.log_in(None, address).send_targets()
         assert {value for key, value in pairs if key == "TargetAddress"} == {
             f"{cluster.floating_ip}:3260,1", f"{cluster.floating_ip2}:3260,1"}
-        assert [value for key, value in pairs if key == "TargetName"] == [iqn("data1"), iqn("data2")]
+        names = [value for key, value in pairs if key == "TargetName"]
+        assert names == [iqn("data1"), iqn("data2")]
 
 
 def test_login_is_redirected_within_the_subnet_of_the_floating_ip(cluster):

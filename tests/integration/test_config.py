@@ -51,7 +51,7 @@ MISTAKES = {
                                  "base_name = My Cluster@@"),
     "base name without a date": ("base_name = iqn.2012-11.com.example:config",
                                  "base_name = iqn.com.example:config@@"),
-    "floating ip that is none": ("floating_ip = 127.250.1.100/24", "floating_ip = 127.250.1.999/24@@"),
+    "floating ip that is none": ("127.250.1.100/24", "127.250.1.999/24@@"),
     "floating ip with a bad prefix": ("127.250.1.100/24", "127.250.1.100/33@@"),
     "floating ip given twice": ("127.250.2.100/24", "127.250.1.100/24@@"),
     "floating ip that is a portal": ("127.250.1.1:3260 poc", "127.250.1.100:3260 poc@@"),
@@ -73,9 +73,11 @@ MISTAKES = {
     "volume name with a slash": ("[volume data1]", "[volume ../data1]@@"),
     "unknown redirect": ("floating_ip = 127.250.2.100/24", "redirect = sometimes@@"),
     "unknown redirect status": ("floating_ip = 127.250.2.100/24", "redirect_status = maybe@@"),
-    "group without a floating ip": ("floating_ip = 127.250.1.100/24\nfloating_ip = 127.250.2.100/24\n", ""),
+    "group without a floating ip": (
+        "floating_ip = 127.250.1.100/24\nfloating_ip = 127.250.2.100/24\n", ""),
     "net that is none": ("net = 127.0.0.0/8", "net = 127.0.0.0/40@@"),
-    "initiator that is no iqn": ("[initiator iqn.1991-05.com.microsoft:win2016]", "[initiator Bob]@@"),
+    "initiator that is no iqn": ("[initiator iqn.1991-05.com.microsoft:win2016]",
+                                 "[initiator Bob]@@"),
     "chap without a secret": ("chap = user secret12chars\n", "chap = user@@\n"),
     "chap secret too short": ("chap = user secret12chars\n", "chap = user short@@\n"),
     "same secret both ways": ("array another-secret", "array secret12chars"),
@@ -104,7 +106,8 @@ def test_mistake_is_named_with_its_file_and_line(make_cluster, change):
     text = GOOD.replace(old, new)
     marked = [number for number, line in enumerate(text.splitlines(), 1) if "@@" in line]
     errors = refused(cluster, text.replace("@@", ""))
-    place = re.match(rf"(?:sim-cluster: )?{re.escape(str(cluster.config))}:(\d+): \S.{{9,}}", errors)
+    file = re.escape(str(cluster.config))
+    place = re.match(rf"(?:sim-cluster: )?{file}:(\d+): \S.{{9,}}", errors)
     assert place, errors
     assert not marked or int(place.group(1)) == marked[0], errors
     assert "secret12chars" not in errors and "another-secret" not in errors

@@ -193,7 +193,8 @@ def test_command_sent_byte_by_byte_is_answered(node):
 # Residuals: RFC 7143 11.4.5
 
 @pytest.mark.parametrize("blocks, expected, flag, residual", [
-    (8, 8 * BLOCK, 0, 0), (8, 12 * BLOCK, UNDERFLOW, 4 * BLOCK), (8, 3 * BLOCK, OVERFLOW, 5 * BLOCK),
+    (8, 8 * BLOCK, 0, 0), (8, 12 * BLOCK, UNDERFLOW, 4 * BLOCK),
+    (8, 3 * BLOCK, OVERFLOW, 5 * BLOCK),
     (8, 1000, OVERFLOW, 8 * BLOCK - 1000), (1, 511, OVERFLOW, 1), (1, 513, UNDERFLOW, 1),
     (0, 512, UNDERFLOW, 512), (600, 512, OVERFLOW, 599 * BLOCK)])
 def test_read_residual_is_exact(node, blocks, expected, flag, residual):

@@ -54,10 +54,9 @@ def test_probe_with_wrong_usage_exits_with_2(make_cluster, words):
 def test_probe_notices_a_block_that_somebody_changed(cluster):
     """The judge judged: zeros written behind its back are lost blocks, exit 1."""
     child = probe(cluster, 4, depth=4, block=4096)
-    session = cluster.log_in()
-    cluster.events.wait("session.opened", initiator=session.login and "iqn.2020-01.org.example:host")
-    cluster.wait_until(lambda: any(entry["commands"] > 200 for entry in cluster.status()["sessions"]),
-                       "the probe at work")
+    cluster.wait_until(
+        lambda: any(entry["commands"] > 200 for entry in cluster.status()["sessions"]),
+        "the probe at work")
     image = cluster.state / "volumes" / "data1.img"
     with open(image, "r+b") as file:
         size = image.stat().st_size

@@ -11,7 +11,8 @@ from session import Session
 PREFIX = "iqn.1991-05.com.microsoft:"
 
 # Header of every login request; length, ISID qualifier and ExpStatSN are filled in.
-FIRST_HEADER = bytes.fromhex("43810000 00000000 40000137 00000000 00000001 00010000 00000001 00000001"
+FIRST_HEADER = bytes.fromhex("43810000 00000000 40000137 00000000"
+                             "00000001 00010000 00000001 00000001"
                              "00000000 00000000 00000000 00000000")
 SECOND_FLAGS = 0x87
 
@@ -122,9 +123,12 @@ class WindowsHost:
 
 def enumeration():
     """The commands of a disk that appears, in their order: (name, CDB, allocation)."""
-    vpd = lambda page, allocation=255: (f"VPD {page:02X}", scsi.inquiry(page, allocation), allocation)
-    sense = lambda page, control=0: (f"MODE SENSE(6) {page:02X}h",
-                                     scsi.mode_sense6(page, control=control), 192)
+    def vpd(page, allocation=255):
+        return f"VPD {page:02X}", scsi.inquiry(page, allocation), allocation
+
+    def sense(page, control=0):
+        return f"MODE SENSE(6) {page:02X}h", scsi.mode_sense6(page, control=control), 192
+
     capacity = ("READ CAPACITY(10)", scsi.read_capacity10(), 8)
     block = ("READ(10)", scsi.read10(0, 1), 512)
     return [
