@@ -23,7 +23,7 @@ struct probe_options {
     const char *portal;    /* the floating IP, "address[:port]"; borrowed, like every text here */
     const char *target;    /* IQN */
     const char *initiator; /* IQN; NULL: one of our own */
-    const char *chap_user, *chap_secret;     /* NULL: no CHAP */
+    const char *chap_user, *chap_secret;     /* NULL: no CHAP; a user ends at its first space */
     const char *mutual_user, *mutual_secret; /* what the target must prove; NULL: nothing */
     uint64_t region_bytes;                   /* from the start of the disk; 0: 64 MiB at most */
     uint64_t seed;                           /* of addresses and directions; 0: random */

@@ -11,6 +11,7 @@
 #include "sim-cluster/probe_command.h"
 #include "sim-cluster/probe_stamp.h"
 
+#define CHAP_NAME_SIZE 256
 #define LOGIN_CLASS_INITIATOR 2 /* RFC 7143 11.13.5: final; a host retries the others */
 
 /* libiscsi tells the status only in its sentence, as "...(513)"; -1: it has none. */
@@ -117,9 +118,17 @@ static void on_connected(struct iscsi_context *iscsi, int status, void *data, vo
         probe_session_decide(session, NEXT_LOSE, iscsi_get_error(iscsi));
 }
 
+/* libiscsi's names end where the text ends. */
+static const char *name_of(const char *user, char name[static CHAP_NAME_SIZE])
+{
+    snprintf(name, CHAP_NAME_SIZE, "%.*s", (int)strcspn(user, " "), user);
+    return name;
+}
+
 static void set_up_context(struct probe_session *session)
 {
     const struct probe_options *options = session->options;
+    char name[CHAP_NAME_SIZE];
 
     session->iscsi = iscsi_create_context(options->initiator);
     assert(session->iscsi);
@@ -129,9 +138,11 @@ static void set_up_context(struct probe_session *session)
     iscsi_set_header_digest(session->iscsi, ISCSI_HEADER_DIGEST_NONE);
     iscsi_set_isid_random(session->iscsi, session->isid, 0);
     if (options->chap_user)
-        iscsi_set_initiator_username_pwd(session->iscsi, options->chap_user, options->chap_secret);
+        iscsi_set_initiator_username_pwd(session->iscsi, name_of(options->chap_user, name),
+                                         options->chap_secret);
     if (options->chap_user && options->mutual_user)
-        iscsi_set_target_username_pwd(session->iscsi, options->mutual_user, options->mutual_secret);
+        iscsi_set_target_username_pwd(session->iscsi, name_of(options->mutual_user, name),
+                                      options->mutual_secret);
 }
 
 bool probe_login_begin(struct probe_session *session, const char *portal)

@@ -10,7 +10,6 @@
 #include "sim-cluster/probe.h"
 #include "sim-cluster/probe_stamp.h"
 #include "target/base/address.h"
-#include "target/base/memory.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -127,24 +126,16 @@ static bool set_option(struct probe_options *options, const struct row *row, con
     return true;
 }
 
-/* "user secret" from the environment; the texts live as long as the process. */
+/* "user secret" from the environment, or the secret alone; both stay where they are. */
 static void take_secret(const char *variable, const char **user, const char **secret)
 {
-    const char *value = getenv(variable), *space;
-    char *copy;
+    const char *value = getenv(variable), *space = value ? strchr(value, ' ') : NULL;
 
     if (!value || !*value)
         return;
-    space = strchr(value, ' ');
-    if (!space) {
-        *secret = value;
-        return;
-    }
-    copy = memory_copy_text(value);
-    copy[space - value] = '\0';
-    *secret = copy + (space - value) + 1;
-    if (!*user)
-        *user = copy;
+    *secret = space ? space + 1 : value;
+    if (space && !*user)
+        *user = value;
 }
 
 static const char *complaint(const struct probe_options *options)
