@@ -22,11 +22,11 @@
 struct probe_options {
     const char *portal;    /* the floating IP, "address[:port]"; borrowed, like every text here */
     const char *target;    /* IQN */
-    const char *initiator; /* IQN; NULL: one of our own */
+    const char *initiator; /* IQN; NULL: PROBE_INITIATOR */
     const char *chap_user, *chap_secret;     /* NULL: no CHAP; a user ends at its first space */
     const char *mutual_user, *mutual_secret; /* what the target must prove; NULL: nothing */
     uint64_t region_bytes;                   /* from the start of the disk; 0: 64 MiB at most */
-    uint64_t seed;                           /* of addresses and directions; 0: random */
+    uint64_t seed;                           /* of addresses and directions */
     uint32_t seconds, depth, block_bytes, read_percent, lun;
     uint32_t timeout_ms; /* without an answer to anything for so long the connection is given up */
     uint32_t retry_ms;   /* between login attempts */
@@ -36,12 +36,13 @@ struct probe_options {
 };
 
 #define PROBE_HELP (-1)
+#define PROBE_INITIATOR "iqn.2012-11.com.example:probe"
 
 /* Sets every default, then takes the command line (argv[0] is ignored) and from the environment
  * SIM_CLUSTER_CHAP and SIM_CLUSTER_MUTUAL_CHAP ("user secret"; after --chap USER the first may be
- * the secret alone). Secrets are never on the command line. `portal` and `target` stay NULL when
- * not given: the caller may fill them in. 0; 2 after a sentence about wrong usage; PROBE_HELP after
- * printing the help. */
+ * the secret alone). Secrets are never on the command line. `portal`, `target` and `initiator` stay
+ * NULL when not given: the caller may fill them in. 0; 2 after a sentence about wrong usage;
+ * PROBE_HELP after printing the help. */
 int probe_parse(int argc, char **argv, struct probe_options *options);
 
 /* Runs to the end and reports; the process's exit code. Takes SIGINT and SIGTERM while it runs. */

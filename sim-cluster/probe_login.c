@@ -130,7 +130,8 @@ static void set_up_context(struct probe_session *session)
     const struct probe_options *options = session->options;
     char name[CHAP_NAME_SIZE];
 
-    session->iscsi = iscsi_create_context(options->initiator);
+    session->iscsi =
+        iscsi_create_context(options->initiator ? options->initiator : PROBE_INITIATOR);
     assert(session->iscsi);
     iscsi_set_noautoreconnect(session->iscsi, 1);
     iscsi_set_targetname(session->iscsi, options->target);

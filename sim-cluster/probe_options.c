@@ -52,7 +52,6 @@ static const struct row {
 static void set_defaults(struct probe_options *options)
 {
     *options = (struct probe_options){
-        .initiator = "iqn.2012-11.com.example:probe",
         .seconds = 10,
         .depth = 8,
         .block_bytes = 4096,
