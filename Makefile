@@ -1,57 +1,108 @@
 # One Makefile for everything; sources are found by directory, all output goes to $(O).
-O      ?= build
-PREFIX ?= /usr/local
-
-PACKAGES := gcc make pkg-config libev-dev libssl-dev libinih-dev libjansson-dev libisal-dev libiscsi-dev check \
-            python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark
-MODULES  := openssl inih jansson libisal libiscsi
-
-CC       ?= gcc
-CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Werror -fno-strict-aliasing \
-             $(CFLAGS) $(SANITIZE) $(shell pkg-config --cflags $(MODULES) check)
-LIBS     = -lev $(shell pkg-config --libs openssl jansson libisal) -lpthread
+O       ?= build
+PREFIX  ?= /usr/local
 SANITIZE =
+CFLAGS  ?= -O2 -g
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+PACKAGES := gcc make pkg-config libc6-dev libev-dev libssl-dev libinih-dev libjansson-dev libisal-dev libiscsi-dev \
+            check python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark procps
+MODULES  := openssl inih jansson libisal libiscsi check
+
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Werror -fno-strict-aliasing $(CFLAGS) $(SANITIZE) \
+             $(shell pkg-config --cflags $(MODULES))
+LIBS      = -lev $(shell pkg-config --libs openssl jansson libisal) -lpthread
+TOOL_LIBS = $(shell pkg-config --libs inih libiscsi)
 
 sources = $(wildcard $(addsuffix /*.c,$(1)))
 objects = $(patsubst %.c,$(O)/obj/%.o,$(filter-out %/main.c,$(call sources,$(1))))
 
 BASE        := $(call objects,target/base)
 ISCSI       := $(call objects,target/iscsi)
-TARGET      := $(BASE) $(ISCSI) $(call objects,target target/scsi target/disk)
-PORTALGROUP := $(BASE) $(ISCSI) $(call objects,portalgroup)
-SIM_CLUSTER := $(BASE) $(call objects,sim-cluster)
+TARGET      := $(ISCSI) $(call objects,target target/scsi target/disk)
+PORTALGROUP := $(ISCSI) $(call objects,portalgroup)
+SIM_CLUSTER := $(call objects,sim-cluster)
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 PROGRAMS    := $(O)/target $(O)/portalgroup $(O)/sim-cluster
 
+# Goals that a bare machine starts with install what is missing first.
+FIRST := $(if $(filter run demo test,$(MAKECMDGOALS)),deps)
+
 .DELETE_ON_ERROR:
+.SECONDARY:
 .PHONY: all deps run demo test unit integration asan layers format install clean
 
 all: $(PROGRAMS)
 
-$(O)/target: $(O)/obj/target/main.o $(TARGET)
+$(O)/target: $(O)/obj/target/main.o $(TARGET) $(O)/base.a
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
-$(O)/portalgroup: $(O)/obj/portalgroup/main.o $(PORTALGROUP)
+$(O)/portalgroup: $(O)/obj/portalgroup/main.o $(PORTALGROUP) $(O)/base.a
 	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
 
-$(O)/sim-cluster: $(O)/obj/sim-cluster/main.o $(SIM_CLUSTER)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS) $(shell pkg-config --libs inih libiscsi)
+$(O)/sim-cluster: $(O)/obj/sim-cluster/main.o $(SIM_CLUSTER) $(O)/base.a
+	$(CC) $(SANITIZE) -o $@ $^ $(TOOL_LIBS) $(LIBS)
 
-$(O)/obj/%.o: %.c | deps
+$(O)/obj/%.o: %.c | $(FIRST)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# A unit test links every module but the main ones; the linker takes what it needs.
-$(O)/unit.a: $(TARGET) $(PORTALGROUP) $(SIM_CLUSTER)
+# Programs take what they need of the base, unit tests of everything but the main modules.
+$(O)/base.a: $(BASE)
+$(O)/unit.a: $(BASE) $(TARGET) $(PORTALGROUP) $(SIM_CLUSTER)
+$(O)/%.a:
 	@rm -f $@
 	ar rcs $@ $(sort $^)
 
 $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/unit.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS) $(shell pkg-config --libs inih libiscsi check)
+	$(CC) $(SANITIZE) -o $@ $^ $(TOOL_LIBS) $(LIBS) $(shell pkg-config --libs check)
+
+deps:
+	@missing=; for package in $(PACKAGES); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] || { \
+	    [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	    echo "+ $$sudo apt-get install -y$$missing"; \
+	    $$sudo apt-get update -qq && \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	}
+
+run: $(FIRST) all
+	@exec $(O)/sim-cluster up -c configs/demo.ini
+
+demo: $(FIRST) all
+	@exec $(O)/sim-cluster demo
+
+test: $(FIRST) all $(UNIT_TESTS)
+	@tests/run $(O)
 
 unit: $(UNIT_TESTS)
 	@for test in $^; do CK_VERBOSITY=minimal $$test || exit 1; done
+
+integration: all
+	@BUILD=$(O) /usr/bin/python3 -m pytest -q -n 4 tests/integration
+
+asan:
+	$(MAKE) O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' $(filter-out asan,$(MAKECMDGOALS))
+
+layers:
+	@tests/layers
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sim-cluster $(DESTDIR)$(PREFIX)/share/man/man1
+	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	cp -r configs/. $(DESTDIR)$(PREFIX)/share/sim-cluster
+	install -m 644 sim-cluster/sim-cluster.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+clean:
+	rm -rf $(O)
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

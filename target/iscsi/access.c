@@ -1,0 +1,92 @@
+#include "target/iscsi/access.h"
+
+#include "target/iscsi/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct map_portal_group *access_group_of_portal(const struct map *map, int node,
+                                                      const struct address *local)
+{
+    for (size_t i = 0; map && i < map->group_count; i++) {
+        const struct map_portal_group *group = &map->groups[i];
+
+        for (size_t j = 0; j < group->portal_count; j++)
+            if (group->portals[j].node == node &&
+                address_is_same(&group->portals[j].address, local))
+                return group;
+    }
+    return NULL;
+}
+
+static bool is_exported_at_all(const struct map *map, const struct map_portal_group *group,
+                               const struct map_target *target)
+{
+    for (size_t i = 0; i < map->export_count; i++)
+        if (map->exports[i].target == target && map->exports[i].group == group)
+            return true;
+    return false;
+}
+
+enum login_status access_admit(const struct map *map, const struct map_portal_group *group,
+                               const struct login_names *names, struct login_grant *grant)
+{
+    const struct map_initiator *initiator = map_find_initiator(map, names->initiator);
+    const struct map_target *target = names->target ? map_find_target(map, names->target) : NULL;
+
+    if (names->target && (!target || !is_exported_at_all(map, group, target)))
+        return LOGIN_NOT_FOUND;
+    if (!initiator || !map_initiator_may_come_from(initiator, &names->peer) ||
+        (target && !map_is_exported(map, group, target, names->initiator)))
+        return LOGIN_FORBIDDEN;
+    *grant = (struct login_grant){
+        .tpgt = group->tpgt,
+        .account = map_account(initiator),
+        .mutual = map_mutual_account(initiator),
+    };
+    grant->needs_chap = grant->account.user && (target || group->discovery_needs_chap);
+    return LOGIN_ACCEPTED;
+}
+
+static void list_target(const struct map_portal_group *group, const struct map_target *target,
+                        struct buffer *answer)
+{
+    char address[ADDRESS_TEXT_SIZE], value[ADDRESS_TEXT_SIZE + 8];
+
+    text_add(answer, "TargetName", target->name);
+    for (size_t i = 0; i < group->floating_ip_count; i++) {
+        snprintf(value, sizeof(value), "%s,%u",
+                 address_format(&group->floating_ips[i].subnet.address, address), group->tpgt);
+        text_add(answer, "TargetAddress", value);
+    }
+}
+
+void access_list(const struct map *map, const struct map_portal_group *group, const char *initiator,
+                 const char *name, struct buffer *answer)
+{
+    for (size_t i = 0; i < map->target_count; i++) {
+        const struct map_target *target = &map->targets[i];
+
+        if ((!name || !strcmp(name, target->name)) &&
+            map_is_exported(map, group, target, initiator))
+            list_target(group, target, answer);
+    }
+}
+
+static double seconds_of(json_t *json, const char *key, double otherwise)
+{
+    json_t *value = json_object_get(json, key);
+
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+void access_read_settings(struct host_settings *settings, json_t *json)
+{
+    *settings = (struct host_settings){
+        .login_timeout = seconds_of(json, "login_timeout_s", 15),
+        .nop_interval = seconds_of(json, "nop_interval_s", 30),
+        .nop_timeout = seconds_of(json, "nop_timeout_s", 10),
+        .queue_depth = (uint32_t)seconds_of(json, "queue_depth", 128),
+        .max_connections = (uint32_t)seconds_of(json, "max_connections", 8192),
+    };
+}

@@ -1,0 +1,27 @@
+/* Where iSCSI meets SCSI: the host of a node's logins, and the port that takes the commands of its
+ * sessions to the logical unit of their target. */
+#pragma once
+
+#include "target/iscsi/host.h"
+#include "target/iscsi/map.h"
+#include "target/iscsi/session.h"
+#include "target/volume.h"
+
+typedef void service_volume_idle(void *owner, struct volume *volume);
+
+struct service {
+    struct host host;
+    int node;
+    struct map *map;              /* owned; NULL before the first one */
+    struct list volumes;          /* that this node is controller of */
+    service_volume_idle *on_idle; /* the last session of a volume is gone */
+    void *owner;                  /* borrowed */
+};
+
+void service_init(struct service *service, struct ev_loop *loop, int node,
+                  const struct host_settings *settings, service_volume_idle *on_idle, void *owner);
+/* NULL: not this node's. */
+struct volume *service_find_volume(struct service *service, const char *target);
+/* Sessions at work on the target; `visit` may end them. Returns how many there were. */
+unsigned service_each_session(struct service *service, const char *target,
+                              void (*visit)(struct session *session));

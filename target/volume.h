@@ -1,0 +1,23 @@
+/* A volume that this node is the current controller of: its identity, its file and its logical
+ * unit. */
+#pragma once
+
+#include "target/base/list.h"
+#include "target/disk/workers.h"
+#include "target/iscsi/map.h"
+#include "target/scsi/lun.h"
+
+struct volume {
+    struct list link;
+    char *target;         /* owned; the target's name */
+    struct scsi_lun *lun; /* owned; NULL while it is being closed */
+    uint32_t sessions;
+    bool is_leaving; /* no new session: it moves to another node */
+};
+
+/* Opens volumes/NAME.img and .json below `directory`. NULL: *error, owned by the caller, says what
+ * is wrong. */
+struct volume *volume_open(struct ev_loop *loop, struct workers *workers, const char *directory,
+                           const struct map_target *target, char **error);
+/* No session may be left. Flushes, closes, frees; then calls done, maybe from within. */
+void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner);
