@@ -9,6 +9,7 @@
 #include "target/scsi/unit.h"
 
 #include <isa-l/crc.h>
+#include <stdlib.h>
 
 enum { PIECE = 256 * 1024 };
 enum byte_check { CHECK_MEDIUM, CHECK_DATA, CHECK_RESERVED, CHECK_ONE_BLOCK };
@@ -104,6 +105,8 @@ static uint32_t read_back(struct scsi_task *task)
 {
     task->length = task->received - task->received % task->nexus->lun->block_size;
     task->information = 0;
+    free(task->scratch); /* of one block, for the puts */
+    task->scratch = NULL;
     return read_piece(task, add_to_checksum);
 }
 

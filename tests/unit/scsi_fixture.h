@@ -13,11 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
+struct held_disk;
+
 struct fixture {
     struct ev_loop *loop;
     struct workers *workers;
     struct disk *disk;
     struct scsi_lun *lun;
+    struct held_disk *held; /* the disk */
     struct scsi_nexus *nexus, *other;
     char path[32];
 };
@@ -64,8 +67,80 @@ static inline void wait_for(struct fixture *fixture, const bool *flag)
         ck_assert(ev_run(fixture->loop, EVRUN_ONCE) || *flag);
 }
 
-static inline void open_volume(struct fixture *fixture, struct disk *(*wrap)(struct disk *),
-                               uint64_t size, uint32_t block_size, bool is_read_only)
+/* A disk around another one: holds requests back and lets them fail. */
+struct held_disk {
+    struct disk disk, *inner;
+    struct list held; /* of struct disk_io, by work.link */
+    bool is_holding;
+    int error;
+    unsigned flushes;
+};
+
+static bool held_attempt(struct disk *disk, struct disk_io *io)
+{
+    struct held_disk *held = container_of(disk, struct held_disk, disk);
+
+    if (held->is_holding)
+        return false;
+    io->error = held->error;
+    return held->error || disk_attempt(held->inner, io);
+}
+
+static void held_start(struct disk *disk, struct disk_io *io)
+{
+    struct held_disk *held = container_of(disk, struct held_disk, disk);
+
+    held->flushes += io->operation == DISK_FLUSH;
+    if (held->is_holding)
+        list_append(&held->held, &io->work.link);
+    else
+        disk_start(held->inner, io);
+}
+
+static bool held_span(struct disk *disk, uint64_t offset, uint64_t length, struct disk_span *span)
+{
+    return disk_span(container_of(disk, struct held_disk, disk)->inner, offset, length, span);
+}
+
+static void held_close(struct disk *disk)
+{
+    struct held_disk *held = container_of(disk, struct held_disk, disk);
+
+    disk_close(held->inner);
+    free(held);
+}
+
+static const struct disk_operations held_operations = {held_attempt, held_start, held_span,
+                                                       held_close};
+
+static inline struct disk *hold_disk(struct disk *inner)
+{
+    struct held_disk *held = calloc(1, sizeof *held);
+
+    held->disk.operations = &held_operations;
+    held->inner = inner;
+    list_init(&held->held);
+    return &held->disk;
+}
+
+/* Lets the oldest request that is held go on; with an error it only fails. */
+static inline void release_one(struct held_disk *held, int error)
+{
+    struct list *link = list_first(&held->held);
+    struct disk_io *io;
+
+    ck_assert_ptr_nonnull(link);
+    io = container_of(link, struct disk_io, work.link);
+    list_remove(link);
+    io->error = error;
+    if (error || disk_attempt(held->inner, io))
+        io->done(io);
+    else
+        disk_start(held->inner, io);
+}
+
+static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t block_size,
+                               bool is_read_only)
 {
     struct scsi_lun_config config = {.volume = "data1",
                                      .serial = "12345",
@@ -84,8 +159,8 @@ static inline void open_volume(struct fixture *fixture, struct disk *(*wrap)(str
     fixture->workers = workers_new(fixture->loop, 2);
     fixture->disk = file_disk_open(fixture->workers, fixture->path, size, is_read_only, &error);
     ck_assert_ptr_nonnull(fixture->disk);
-    if (wrap)
-        fixture->disk = wrap(fixture->disk);
+    fixture->disk = hold_disk(fixture->disk);
+    fixture->held = container_of(fixture->disk, struct held_disk, disk);
     fixture->lun = scsi_lun_new(fixture->loop, &config, fixture->disk);
     fixture->nexus = scsi_nexus_new(fixture->lun, "iqn.host:a,i,0x400001370000",
                                     "iqn.array:data1,t,0x0001", 1, NULL);
@@ -213,4 +288,18 @@ static inline uint32_t execute_cdb(struct fixture *fixture, struct scsi_nexus *n
     return result;
 }
 
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+/* A CDB and its length: two arguments or two columns. */
 #define CDB(bytes) "" bytes, sizeof(bytes) - 1
+
+/* Runs the suite; what main returns. */
+static inline int run_suite(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
