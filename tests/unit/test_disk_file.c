@@ -1,0 +1,234 @@
+#include "target/disk/file.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SIZE = 16 * 1024 * 1024 };
+
+static struct ev_loop *loop;
+static struct workers *workers;
+static struct disk *disk;
+static char path[32];
+static uint8_t *bytes, *other;
+
+static void set_up(void)
+{
+    int error;
+
+    strncpy(path, "/tmp/disk-file-XXXXXX", sizeof path);
+    int descriptor = mkstemp(path);
+    ck_assert_int_eq(ftruncate(descriptor, SIZE), 0);
+    close(descriptor);
+    loop = ev_loop_new(0);
+    workers = workers_new(loop, 3);
+    disk = file_disk_open(workers, path, SIZE, false, &error);
+    ck_assert_ptr_nonnull(disk);
+    bytes = malloc(SIZE);
+    other = malloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (uint8_t)(i * 31 + i / 4096);
+}
+
+static void tear_down(void)
+{
+    disk_close(disk);
+    workers_free(workers);
+    ev_loop_destroy(loop);
+    unlink(path);
+    free(bytes);
+    free(other);
+}
+
+struct request {
+    struct disk_io io;
+    bool is_done;
+};
+
+static void on_done(struct disk_io *io)
+{
+    container_of(io, struct request, io)->is_done = true;
+}
+
+static int run(struct request *request, enum disk_operation operation, uint64_t offset,
+               uint64_t length, uint8_t *buffer)
+{
+    bool is_forced = request->io.is_forced;
+
+    *request = (struct request){.io = {.operation = operation,
+                                       .is_forced = is_forced,
+                                       .offset = offset,
+                                       .length = length,
+                                       .buffer = buffer,
+                                       .done = on_done}};
+    if (disk_submit(disk, &request->io))
+        return request->io.error;
+    while (!request->is_done)
+        ev_run(loop, EVRUN_ONCE);
+    return request->io.error;
+}
+
+START_TEST(what_is_written_is_read_whoever_does_it)
+{
+    static const uint64_t lengths[] = {512, 4096, 65536, 256 * 1024, 256 * 1024 + 512, 3 << 20};
+
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct request request = {.io = {.is_forced = i % 2}};
+
+        ck_assert_int_eq(run(&request, DISK_WRITE, 1024, lengths[i], bytes + i), 0);
+        memset(other, 0, lengths[i]);
+        ck_assert_int_eq(run(&request, DISK_READ, 1024, lengths[i], other), 0);
+        ck_assert_mem_eq(other, bytes + i, lengths[i]);
+    }
+}
+END_TEST
+
+START_TEST(a_read_that_is_not_in_the_cache_is_left_to_a_worker)
+{
+    struct request request = {0};
+    int descriptor = open(path, O_RDWR);
+
+    ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
+    ck_assert_int_eq(run(&request, DISK_FLUSH, 0, 0, NULL), 0);
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+    ck_assert_int_eq(run(&request, DISK_READ, 8192, 65536, other), 0);
+    ck_assert_mem_eq(other, bytes + 8192, 65536);
+    close(descriptor);
+}
+END_TEST
+
+START_TEST(discarded_and_zeroed_ranges_read_as_zeros)
+{
+    static const enum disk_operation operations[] = {DISK_DISCARD, DISK_ZERO};
+    struct request request = {0};
+
+    memset(other, 0, SIZE);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
+        ck_assert_int_eq(run(&request, operations[i], 512, 500 * 1024, NULL), 0);
+        ck_assert_int_eq(run(&request, DISK_READ, 0, 1 << 20, other), 0);
+        ck_assert_mem_eq(other, bytes, 512);
+        for (size_t at = 512; at < 512 + 500 * 1024; at++)
+            ck_assert_uint_eq(other[at], 0);
+        ck_assert_mem_eq(other + 512 + 500 * 1024, bytes + 512 + 500 * 1024, 4096);
+    }
+}
+END_TEST
+
+START_TEST(runs_of_data_and_of_holes_are_located)
+{
+    struct request request = {0};
+
+    ck_assert_int_eq(run(&request, DISK_LOCATE, 0, SIZE, NULL), 0);
+    ck_assert(!request.io.is_mapped);
+    ck_assert_uint_eq(request.io.length, SIZE);
+    ck_assert_int_eq(run(&request, DISK_WRITE, 1 << 20, 1 << 20, bytes), 0);
+    ck_assert_int_eq(run(&request, DISK_LOCATE, 4096, SIZE - 4096, NULL), 0);
+    ck_assert(!request.io.is_mapped);
+    ck_assert_uint_eq(request.io.length, (1 << 20) - 4096);
+    ck_assert_int_eq(run(&request, DISK_LOCATE, (1 << 20) + 512, SIZE / 2, NULL), 0);
+    ck_assert(request.io.is_mapped);
+    ck_assert_uint_eq(request.io.length, (1 << 20) - 512);
+    ck_assert_int_eq(run(&request, DISK_LOCATE, (1 << 20) + 512, 1024, NULL), 0);
+    ck_assert_uint_eq(request.io.length, 1024);
+}
+END_TEST
+
+START_TEST(a_span_is_given_only_for_what_the_cache_holds)
+{
+    struct request request = {0};
+    struct disk_span span;
+    int descriptor = open(path, O_RDWR);
+
+    ck_assert(!disk_span(disk, 4 << 20, 1 << 20, &span));
+    ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
+    ck_assert(!disk_span(disk, 0, 4096, &span));
+    if (disk_span(disk, 100, 100000, &span)) { /* since Linux 6.5 */
+        ck_assert_uint_eq(span.offset, 100);
+        ck_assert_int_eq(run(&request, DISK_FLUSH, 0, 0, NULL), 0);
+        posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+        ck_assert(!disk_span(disk, 100, 100000, &span));
+    }
+    close(descriptor);
+}
+END_TEST
+
+START_TEST(a_file_that_is_missing_or_too_short_is_not_opened)
+{
+    int error = 0;
+
+    ck_assert_ptr_null(file_disk_open(workers, "/nonexistent/volume", SIZE, false, &error));
+    ck_assert_int_eq(error, -ENOENT);
+    ck_assert_ptr_null(file_disk_open(workers, path, SIZE + 1, false, &error));
+    ck_assert_int_eq(error, -EFBIG);
+}
+END_TEST
+
+START_TEST(a_file_that_was_cut_gives_an_error_and_lives_on)
+{
+    struct request request = {0};
+
+    ck_assert_int_eq(truncate(path, 4096), 0);
+    ck_assert_int_eq(run(&request, DISK_READ, 8192, 4096, other), -EIO);
+    ck_assert_int_eq(run(&request, DISK_READ, 0, 4096, other), 0);
+}
+END_TEST
+
+START_TEST(many_requests_at_once_are_all_answered)
+{
+    enum { COUNT = 200 };
+    struct request *requests = calloc(COUNT, sizeof *requests);
+
+    for (size_t i = 0; i < COUNT; i++) {
+        requests[i].io = (struct disk_io){.operation = i % 10 ? DISK_WRITE : DISK_FLUSH,
+                                          .is_forced = i % 50 == 1,
+                                          .offset = i * 4096,
+                                          .length = 4096,
+                                          .buffer = bytes + i,
+                                          .done = on_done};
+        disk_start(disk, &requests[i].io);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        while (!requests[i].is_done)
+            ev_run(loop, EVRUN_ONCE);
+        ck_assert_int_eq(requests[i].io.error, 0);
+    }
+    free(requests);
+}
+END_TEST
+
+START_TEST(the_loop_ends_when_nothing_is_under_way)
+{
+    struct request request = {.io = {.operation = DISK_FLUSH, .done = on_done}};
+
+    disk_start(disk, &request.io);
+    ck_assert_int_eq(ev_run(loop, 0), 0);
+    ck_assert(request.is_done);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("file");
+    TCase *tests = tcase_create("file");
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, what_is_written_is_read_whoever_does_it);
+    tcase_add_test(tests, a_read_that_is_not_in_the_cache_is_left_to_a_worker);
+    tcase_add_test(tests, discarded_and_zeroed_ranges_read_as_zeros);
+    tcase_add_test(tests, runs_of_data_and_of_holes_are_located);
+    tcase_add_test(tests, a_span_is_given_only_for_what_the_cache_holds);
+    tcase_add_test(tests, a_file_that_is_missing_or_too_short_is_not_opened);
+    tcase_add_test(tests, a_file_that_was_cut_gives_an_error_and_lives_on);
+    tcase_add_test(tests, many_requests_at_once_are_all_answered);
+    tcase_add_test(tests, the_loop_ends_when_nothing_is_under_way);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
