@@ -1,0 +1,13 @@
+/* Tells the processes the next generation of the map: first the nodes, which open volumes; then, as
+ * they answer, the floating IPs, which send initiators there. */
+#pragma once
+
+#include "sim-cluster/supervisor.h"
+
+/* A new generation to all nodes, or to all floating IPs. */
+void announce_to_targets(struct supervisor *supervisor);
+void announce_published(struct supervisor *supervisor);
+
+/* The present generation to a process that has just been started. */
+void announce_to_node(struct node *node);
+void announce_to_holder(struct node *node, struct process *process);

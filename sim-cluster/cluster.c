@@ -1,0 +1,193 @@
+#include "sim-cluster/cluster.h"
+
+#include "sim-cluster/placement.h"
+#include "target/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t groups_of_node(const struct cluster_config *config, const struct node_config *node)
+{
+    uint64_t groups = 0;
+
+    for (size_t i = 0; i < node->portal_count; i++)
+        groups |= UINT64_C(1) << cluster_config_find_group(config, node->portals[i].group);
+    return groups;
+}
+
+static uint64_t groups_of_volume(const struct cluster_config *config, const char *volume)
+{
+    uint64_t groups = 0;
+
+    for (size_t i = 0; i < config->export_count; i++) {
+        const struct export_config *export = &config->exports[i];
+
+        for (size_t j = 0; j < export->portal_group_count && !strcmp(export->volume, volume); j++)
+            groups |=
+                UINT64_C(1) << cluster_config_find_group(config, export->portal_groups[j].name);
+    }
+    return groups;
+}
+
+static void init_floating_ips(struct cluster *cluster, int group)
+{
+    const struct portal_group_config *config = &cluster->config->portal_groups[group];
+
+    for (size_t i = 0; i < config->floating_ip_count; i++)
+        cluster->floating_ips[cluster->floating_ip_count++] =
+            (struct cluster_floating_ip){.config = &config->floating_ips[i], .group = group};
+}
+
+void cluster_init(struct cluster *cluster, const struct cluster_config *config)
+{
+    size_t floating_ip_count = 0;
+
+    for (size_t i = 0; i < config->portal_group_count; i++)
+        floating_ip_count += config->portal_groups[i].floating_ip_count;
+    *cluster = (struct cluster){
+        .config = config,
+        .nodes = memory_new(config->node_count * sizeof(*cluster->nodes)),
+        .targets = memory_new(config->volume_count * sizeof(*cluster->targets)),
+        .floating_ips = memory_new(floating_ip_count * sizeof(*cluster->floating_ips)),
+        .node_count = config->node_count,
+        .target_count = config->volume_count,
+    };
+    for (size_t i = 0; i < config->node_count; i++)
+        cluster->nodes[i] = (struct cluster_node){
+            .config = &config->nodes[i],
+            .state = NODE_DOWN,
+            .groups = groups_of_node(config, &config->nodes[i]),
+            .sessions = json_array(),
+        };
+    for (size_t i = 0; i < config->volume_count; i++)
+        cluster->targets[i] = (struct cluster_target){
+            .config = &config->volumes[i],
+            .groups = groups_of_volume(config, config->volumes[i].name),
+        };
+    for (size_t i = 0; i < config->portal_group_count; i++)
+        init_floating_ips(cluster, (int)i);
+}
+
+void cluster_free(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->node_count; i++)
+        json_decref(cluster->nodes[i].sessions);
+    free(cluster->nodes);
+    free(cluster->targets);
+    free(cluster->floating_ips);
+}
+
+struct cluster_node *cluster_find_node(struct cluster *cluster, int number)
+{
+    for (size_t i = 0; i < cluster->node_count; i++)
+        if (cluster->nodes[i].config->number == number)
+            return &cluster->nodes[i];
+    return NULL;
+}
+
+struct cluster_target *cluster_find_target(struct cluster *cluster, const char *volume_or_name)
+{
+    for (size_t i = 0; i < cluster->target_count; i++) {
+        const struct volume_config *volume = cluster->targets[i].config;
+
+        if (!strcmp(volume->name, volume_or_name) || !strcmp(volume->target, volume_or_name))
+            return &cluster->targets[i];
+    }
+    return NULL;
+}
+
+struct cluster_floating_ip *cluster_find_floating_ip(struct cluster *cluster, const char *text)
+{
+    struct address address;
+
+    if (!address_parse(&address, text, 0))
+        return NULL;
+    for (size_t i = 0; i < cluster->floating_ip_count; i++) {
+        const struct address *own = &cluster->floating_ips[i].config->subnet.address;
+
+        if (address_is_same_host(own, &address) && (!address.port || address.port == own->port))
+            return &cluster->floating_ips[i];
+    }
+    return NULL;
+}
+
+static bool can_take(const struct cluster_node *node)
+{
+    return node->stage == STAGE_SERVING && node->state != NODE_DRAINING;
+}
+
+bool cluster_can_take_target(const struct cluster_node *node, const struct cluster_target *target)
+{
+    return node && can_take(node) && (node->groups & target->groups) == target->groups;
+}
+
+bool cluster_can_take_floating_ip(const struct cluster_node *node,
+                                  const struct cluster_floating_ip *floating)
+{
+    return node && can_take(node) && node->groups & UINT64_C(1) << floating->group;
+}
+
+static bool is_near(const struct cluster *cluster, const struct node_config *node,
+                    const struct cluster_floating_ip *floating)
+{
+    const char *group = cluster->config->portal_groups[floating->group].name;
+
+    for (size_t i = 0; i < node->portal_count; i++)
+        if (!strcmp(node->portals[i].group, group) &&
+            subnet_contains(&floating->config->subnet, &node->portals[i].address))
+            return true;
+    return false;
+}
+
+/* `floating`: the one to be placed, or NULL. */
+static struct placement_node *picture(struct cluster *cluster,
+                                      const struct cluster_floating_ip *floating)
+{
+    struct placement_node *nodes = memory_new(cluster->node_count * sizeof(*nodes));
+
+    for (size_t i = 0; i < cluster->node_count; i++) {
+        const struct cluster_node *node = &cluster->nodes[i];
+
+        nodes[i].number = node->config->number;
+        nodes[i].can_take = can_take(node);
+        nodes[i].groups = node->groups;
+        nodes[i].is_near = floating && is_near(cluster, node->config, floating);
+        for (size_t j = 0; j < cluster->target_count; j++)
+            nodes[i].targets += cluster->targets[j].controller == nodes[i].number;
+        for (size_t j = 0; j < cluster->floating_ip_count; j++)
+            nodes[i].floating_ips += cluster->floating_ips[j].node == nodes[i].number;
+    }
+    return nodes;
+}
+
+int cluster_place_target(struct cluster *cluster, const struct cluster_target *target)
+{
+    if (cluster_can_take_target(cluster_find_node(cluster, target->wanted), target))
+        return target->wanted;
+    struct placement_node *nodes = picture(cluster, NULL);
+    int number = placement_for_target(nodes, cluster->node_count, target->groups);
+
+    free(nodes);
+    return number;
+}
+
+int cluster_place_floating_ip(struct cluster *cluster, const struct cluster_floating_ip *floating)
+{
+    if (cluster_can_take_floating_ip(cluster_find_node(cluster, floating->wanted), floating))
+        return floating->wanted;
+    struct placement_node *nodes = picture(cluster, floating);
+    int number = placement_for_floating_ip(nodes, cluster->node_count, floating->group);
+
+    free(nodes);
+    return number;
+}
+
+int cluster_published_controller(const struct cluster_target *target)
+{
+    return target->phase == TARGET_SERVING ? target->controller : 0;
+}
+
+int cluster_published_holder(const struct cluster_floating_ip *floating)
+{
+    return floating->phase == FLOATING_UP ? floating->node : 0;
+}

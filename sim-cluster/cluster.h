@@ -1,0 +1,76 @@
+/* The state of the cluster: what every node, target and floating IP is doing. No input or output:
+ * the supervisor changes it, map and status show it. */
+#pragma once
+
+#include "sim-cluster/cluster_config.h"
+#include "sim-cluster/failover.h"
+
+#include <jansson.h>
+
+struct cluster_node {
+    const struct node_config *config; /* borrowed, as all configurations here */
+    enum node_state state;
+    enum node_stage stage;
+    uint64_t groups;  /* bit n: has a portal in portal group n */
+    json_t *sessions; /* owned: the last known list */
+};
+
+enum target_phase {
+    TARGET_NOWHERE,   /* no node has its volume */
+    TARGET_OPENING,   /* a controller is chosen and has not answered yet */
+    TARGET_SERVING,   /* published */
+    TARGET_RELEASING, /* its controller was asked to let it go */
+    TARGET_LOST,      /* its controller failed and may still run */
+};
+
+struct cluster_target {
+    const struct volume_config *config;
+    uint64_t groups; /* the portal groups it is exported in */
+    enum target_phase phase;
+    int controller;                  /* 0: none. The one process that may have the volume open. */
+    int64_t assigned;                /* the generation of the map that said so */
+    int home, previous, wanted;      /* nodes; 0: none */
+    double stopped_at, may_place_at, retry_at; /* loop time, seconds; 0: not set */
+};
+
+enum floating_phase { FLOATING_NOWHERE, FLOATING_STARTING, FLOATING_UP, FLOATING_STOPPING };
+
+struct cluster_floating_ip {
+    const struct floating_ip_config *config;
+    int group; /* index */
+    enum floating_phase phase;
+    int node; /* 0: none */
+    int home, previous, wanted;
+    double stopped_at, may_place_at;
+};
+
+struct cluster {
+    const struct cluster_config *config;
+    int64_t generation;
+    struct cluster_node *nodes;
+    struct cluster_target *targets;
+    struct cluster_floating_ip *floating_ips;
+    size_t node_count, target_count, floating_ip_count;
+};
+
+void cluster_init(struct cluster *cluster, const struct cluster_config *config);
+void cluster_free(struct cluster *cluster);
+
+/* NULL: there is none. */
+struct cluster_node *cluster_find_node(struct cluster *cluster, int number);
+struct cluster_target *cluster_find_target(struct cluster *cluster, const char *volume_or_name);
+/* By address, or address:port. */
+struct cluster_floating_ip *cluster_find_floating_ip(struct cluster *cluster, const char *text);
+
+/* placement.h over the present state; what somebody wants goes first, if it can be. 0: none. */
+int cluster_place_target(struct cluster *cluster, const struct cluster_target *target);
+int cluster_place_floating_ip(struct cluster *cluster, const struct cluster_floating_ip *floating);
+
+/* May a planned move go there: up, with portals where they are needed. */
+bool cluster_can_take_target(const struct cluster_node *node, const struct cluster_target *target);
+bool cluster_can_take_floating_ip(const struct cluster_node *node,
+                                  const struct cluster_floating_ip *floating);
+
+/* Whom the world is told: 0 while nobody serves it. */
+int cluster_published_controller(const struct cluster_target *target);
+int cluster_published_holder(const struct cluster_floating_ip *floating);

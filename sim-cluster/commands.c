@@ -1,0 +1,317 @@
+#include "sim-cluster/commands.h"
+
+#include "sim-cluster/client.h"
+#include "sim-cluster/console.h"
+#include "sim-cluster/state_directory.h"
+#include "sim-cluster/tables.h"
+#include "target/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DOWN_TRIES = 200, DOWN_NAP_MS = 50 };
+
+int command_refuse(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs("sim-cluster: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+int command_fail(char *sentence)
+{
+    fprintf(stderr, "sim-cluster: %s\n", sentence);
+    free(sentence);
+    return EXIT_FAILED;
+}
+
+static char *explain(const char *directory, int error)
+{
+    if (error == -ENOENT || error == -ECONNREFUSED)
+        return memory_format("no cluster runs on %s; \"sim-cluster up\" starts one, --state DIR "
+                             "names another place",
+                             directory);
+    return memory_format("%s/control.sock: %s", directory, strerror(-error));
+}
+
+/* NULL after a sentence: connected to nobody. Owned otherwise: the state directory. */
+static char *reach(struct connection *connection, const struct options *options)
+{
+    char *directory = state_directory_default(options->state);
+    int error;
+
+    if (!directory) {
+        command_fail(memory_copy_text("there is no $HOME: name a state directory with --state"));
+        return NULL;
+    }
+    error = client_connect(connection, directory);
+    if (!error)
+        return directory;
+    command_fail(explain(directory, error));
+    free(directory);
+    return NULL;
+}
+
+/* Asks and closes. NULL after a sentence; an owned reply otherwise. */
+static json_t *ask(const struct options *options, json_t *request)
+{
+    struct connection connection;
+    char *directory = reach(&connection, options);
+    const char *error;
+    json_t *reply;
+
+    if (!directory) {
+        json_decref(request);
+        return NULL;
+    }
+    reply = client_ask(&connection, request);
+    client_close(&connection);
+    free(directory);
+    if (!reply) {
+        command_fail(memory_copy_text("the cluster went away before it answered"));
+        return NULL;
+    }
+    error = json_string_value(json_object_get(reply, "error"));
+    if (!error)
+        return reply;
+    command_fail(memory_copy_text(error));
+    json_decref(reply);
+    return NULL;
+}
+
+static void print_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+int command_status(const struct options *options)
+{
+    json_t *reply;
+
+    if (options->count)
+        return command_refuse("status takes no %s", options->arguments[0]);
+    reply = ask(options, json_pack("{s:s}", "request", "status"));
+    if (!reply)
+        return EXIT_FAILED;
+    if (options->is_json)
+        print_json(json_object_get(reply, "status"));
+    else
+        tables_print_status(stdout, json_object_get(reply, "status"));
+    json_decref(reply);
+    return EXIT_DONE;
+}
+
+/* The reply of a verb that changes something: a line, or the reply itself. */
+static int change(const struct options *options, json_t *request, const char *what)
+{
+    json_t *reply = ask(options, request);
+
+    if (!reply)
+        return EXIT_FAILED;
+    if (options->is_json)
+        print_json(reply);
+    else
+        printf("%s: done in %lld ms\n", what,
+               (long long)json_integer_value(json_object_get(reply, "duration_ms")));
+    json_decref(reply);
+    return EXIT_DONE;
+}
+
+/* 0: not a node's number. */
+static int parse_node(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+
+    return *end || number < 1 || number > 4095 ? 0 : (int)number;
+}
+
+static bool is_verb(const char *verb)
+{
+    static const char *const verbs[] = {"kill",    "freeze", "thaw", "power-off",
+                                        "isolate", "drain",  "start"};
+
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+        if (!strcmp(verbs[i], verb))
+            return true;
+    return false;
+}
+
+int command_node(const struct options *options)
+{
+    int number;
+    char what[64];
+
+    if (options->count != 2)
+        return command_refuse("say which node and what: node N "
+                              "kill|freeze|thaw|power-off|isolate|drain|start");
+    number = parse_node(options->arguments[0]);
+    if (!number)
+        return command_refuse("%s is not a node's number", options->arguments[0]);
+    if (!is_verb(options->arguments[1]))
+        return command_refuse("a node cannot %s; it can kill, freeze, thaw, power-off, isolate, "
+                              "drain and start",
+                              options->arguments[1]);
+    snprintf(what, sizeof(what), "node %d %s", number, options->arguments[1]);
+    return change(options,
+                  json_pack("{s:s, s:i, s:s}", "request", "node", "node", number, "verb",
+                            options->arguments[1]),
+                  what);
+}
+
+/* "NAME move N" */
+static int move(const struct options *options, const char *request, const char *key,
+                const char *thing)
+{
+    int number;
+    char *what;
+
+    if (options->count != 3 || strcmp(options->arguments[1], "move"))
+        return command_refuse("say which %s and where to: %s %s move N", thing, request, thing);
+    number = parse_node(options->arguments[2]);
+    if (!number)
+        return command_refuse("%s is not a node's number", options->arguments[2]);
+    what = memory_format("%s is on node %d", options->arguments[0], number);
+    int code = change(options,
+                      json_pack("{s:s, s:s, s:i}", "request", request, key, options->arguments[0],
+                                "node", number),
+                      what);
+
+    free(what);
+    return code;
+}
+
+int command_target(const struct options *options)
+{
+    return move(options, "target", "volume", "VOLUME");
+}
+
+int command_floating_ip(const struct options *options)
+{
+    return move(options, "floating-ip", "address", "ADDRESS");
+}
+
+/* The lock is free when the supervisor and with it all its children are gone. */
+static bool wait_for_lock(const char *directory)
+{
+    char *path = state_directory_file(directory, "lock");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    bool is_free = fd < 0;
+
+    for (int i = 0; !is_free && i < DOWN_TRIES; i++) {
+        is_free = !flock(fd, LOCK_EX | LOCK_NB);
+        if (!is_free)
+            nanosleep(&(struct timespec){.tv_nsec = DOWN_NAP_MS * 1000000L}, NULL);
+    }
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return is_free;
+}
+
+int command_down(const struct options *options)
+{
+    struct connection connection;
+    char *directory;
+
+    if (options->count)
+        return command_refuse("down takes no %s", options->arguments[0]);
+    directory = reach(&connection, options);
+    if (!directory)
+        return EXIT_FAILED;
+    json_decref(client_ask(&connection, json_pack("{s:s}", "request", "down")));
+    client_close(&connection);
+    if (!wait_for_lock(directory))
+        return command_fail(memory_format("the supervisor on %s has not ended", directory));
+    if (options->is_json)
+        puts("{\"ok\": true}");
+    else
+        puts("the cluster is down; its volumes stay");
+    free(directory);
+    return EXIT_DONE;
+}
+
+/* ---- events ---- */
+
+static void print_event(const struct options *options, const json_t *event)
+{
+    if (!options->is_json) {
+        console_print_event(stdout, event, true);
+        return;
+    }
+    json_dumpf(event, stdout, JSON_COMPACT);
+    putchar('\n');
+    fflush(stdout);
+}
+
+/* Prints the lines of a record; those before `skip` bytes, or all when it is negative. */
+static void print_record(const struct options *options, const char *directory, const char *name,
+                         long limit)
+{
+    char *path = state_directory_file(directory, name), *line = NULL;
+    FILE *file = fopen(path, "re");
+    size_t capacity = 0;
+
+    free(path);
+    if (!file)
+        return;
+    while ((limit < 0 || ftell(file) < limit) && getline(&line, &capacity, file) > 0) {
+        json_t *event = json_loads(line, 0, NULL);
+
+        if (event)
+            print_event(options, event);
+        json_decref(event);
+    }
+    free(line);
+    fclose(file);
+}
+
+static int follow(const struct options *options)
+{
+    struct connection connection;
+    char *directory = reach(&connection, options);
+    json_t *message;
+
+    if (!directory)
+        return EXIT_FAILED;
+    message = client_ask(&connection, json_pack("{s:s}", "request", "events"));
+    print_record(options, directory, "events.jsonl",
+                 (long)json_integer_value(json_object_get(message, "recorded")));
+    free(directory);
+    json_decref(message);
+    while ((message = client_read(&connection))) {
+        print_event(options, message);
+        json_decref(message);
+    }
+    client_close(&connection);
+    return EXIT_DONE;
+}
+
+int command_events(const struct options *options)
+{
+    char *directory;
+
+    if (options->count)
+        return command_refuse("events takes no %s", options->arguments[0]);
+    if (options->is_following)
+        return follow(options);
+    directory = state_directory_default(options->state);
+    if (!directory)
+        return command_fail(memory_copy_text("there is no $HOME: name a state directory with "
+                                             "--state"));
+    print_record(options, directory, "events.jsonl", -1);
+    free(directory);
+    return EXIT_DONE;
+}

@@ -1,0 +1,27 @@
+/* The verbs of the command line. */
+#pragma once
+
+#include <stdbool.h>
+
+enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+    const char *state;  /* --state; NULL: not given. Borrowed, as all texts here. */
+    const char *config; /* -c */
+    bool is_json, is_detached, is_following, is_verbose;
+    char **arguments; /* what is no option */
+    int count;
+};
+
+typedef int command_run(const struct options *options);
+
+command_run command_up, command_down, command_status, command_node, command_target,
+    command_floating_ip, command_events, command_demo;
+
+/* The probe has options of its own; what it is not told it learns from the cluster. */
+int command_probe(const char *state, int argc, char **argv);
+
+/* One sentence on stderr; returns EXIT_USAGE. */
+int command_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same; takes the sentence; returns EXIT_FAILED. */
+int command_fail(char *sentence);

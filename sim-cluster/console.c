@@ -1,0 +1,128 @@
+#include "sim-cluster/console.h"
+
+#include "target/base/event.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum tone { PLAIN, GOOD, BAD, NOTABLE };
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    enum tone tone;
+    bool is_detail;
+    const char *sentence; /* {field} stands for the field's value */
+} lines[] = {
+    { "cluster.up",         GOOD,    false, "cluster {cluster} is up: {nodes} nodes, {targets} targets" },
+    { "cluster.down",       PLAIN,   false, "cluster {cluster} is down" },
+    { "map.applied",        PLAIN,   true,  "map generation {generation} applied everywhere" },
+    { "process.started",    PLAIN,   true,  "node {node}: {name} started, process {pid}" },
+    { "process.ended",      PLAIN,   true,  "node {node}: {name}, process {pid}, {how}" },
+    { "node.state",         NOTABLE, false, "node {node} is {state}, was {was}" },
+    { "node.failed",        BAD,     false, "node {node} has failed: {reason}" },
+    { "node.fenced",        NOTABLE, false, "node {node} is fenced, after {duration_ms} ms" },
+    { "target.moved",       GOOD,    false, "target {volume} is on node {to} (from: {from}; away for {duration_ms} ms)" },
+    { "floating_ip.up",     GOOD,    false, "floating IP {address} is up on node {node} (from: {from}; away for {duration_ms} ms)" },
+    { "floating_ip.down",   NOTABLE, false, "floating IP {address} is down on node {node}: {reason}" },
+    { "connections.muted",  NOTABLE, false, "node {node}: {connections} connections kept open and mute" },
+    { "portal.up",          PLAIN,   true,  "node {node}: portal {portal} listens" },
+    { "portal.down",        PLAIN,   true,  "node {node}: portal {portal} is closed" },
+    { "volume.opened",      PLAIN,   true,  "node {node}: volume {volume} opened" },
+    { "volume.closed",      PLAIN,   true,  "node {node}: volume {volume} closed" },
+    { "login.redirected",   PLAIN,   false, "{initiator} is sent from {floating_ip} to {to}" },
+    { "login.refused",      BAD,     false, "{initiator} is refused: {reason}" },
+    { "session.opened",     GOOD,    false, "session of {initiator} with {target} on node {node}" },
+    { "session.closed",     PLAIN,   false, "session of {initiator} with {target} on node {node} is over: {reason}" },
+    { "connection.closed",  PLAIN,   true,  "node {node}: connection from {peer} closed: {reason}" },
+    { "task_management",    NOTABLE, false, "{initiator}: {function} on {target}" },
+};
+/* clang-format on */
+
+static void print_value(FILE *file, const json_t *value)
+{
+    if (json_is_string(value))
+        fputs(json_string_value(value), file);
+    else if (json_is_integer(value))
+        fprintf(file, "%lld", (long long)json_integer_value(value));
+    else if (json_is_boolean(value))
+        fputs(json_is_true(value) ? "yes" : "no", file);
+    else
+        fputs("none", file);
+}
+
+static void print_sentence(FILE *file, const char *sentence, const json_t *event)
+{
+    while (*sentence) {
+        size_t plain = strcspn(sentence, "{");
+
+        fwrite(sentence, 1, plain, file);
+        sentence += plain;
+        if (*sentence) {
+            size_t length = strcspn(sentence, "}") - 1;
+            char name[32];
+
+            snprintf(name, sizeof(name), "%.*s", (int)length, sentence + 1);
+            print_value(file, json_object_get(event, name));
+            sentence += length + 2;
+        }
+    }
+}
+
+/* A kind without a sentence: its name and fields. */
+static void print_fields(FILE *file, const char *name, const json_t *event)
+{
+    const char *key;
+    json_t *value;
+
+    fputs(name, file);
+    json_object_foreach((json_t *)event, key, value)
+    {
+        if (!strcmp(key, "time") || !strcmp(key, "event") || !strcmp(key, "process"))
+            continue;
+        fprintf(file, " %s=", key);
+        print_value(file, value);
+    }
+}
+
+/* The time of day here, with milliseconds. */
+static void print_time(FILE *file, const json_t *event)
+{
+    const char *stamp = json_string_value(json_object_get(event, "time"));
+    const char *fraction = stamp ? strchr(stamp, '.') : NULL;
+    struct tm when = {0};
+    char clock[16];
+    time_t seconds;
+
+    if (!fraction || !strptime(stamp, "%Y-%m-%dT%H:%M:%S", &when))
+        return;
+    seconds = timegm(&when);
+    strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&seconds, &when));
+    fprintf(file, "%s%.4s  ", clock, fraction);
+}
+
+void console_print_event(FILE *file, const json_t *event, bool is_verbose)
+{
+    static const char *const colours[] = {"", "\033[32m", "\033[31m", "\033[33m"};
+    const char *name = json_string_value(json_object_get(event, "event"));
+    bool is_coloured = isatty(fileno(file));
+    size_t row = 0, count = sizeof(lines) / sizeof(*lines);
+
+    if (!name)
+        return;
+    while (row < count && strcmp(lines[row].name, name))
+        row++;
+    if (row < count && lines[row].is_detail && !is_verbose)
+        return;
+    print_time(file, event);
+    if (is_coloured && row < count)
+        fputs(colours[lines[row].tone], file);
+    if (row < count)
+        print_sentence(file, lines[row].sentence, event);
+    else
+        print_fields(file, name, event);
+    fputs(is_coloured ? "\033[0m\n" : "\n", file);
+    fflush(file);
+}

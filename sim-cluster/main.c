@@ -1,0 +1,147 @@
+/* sim-cluster: the verbs of the command line, one row each. */
+#include "sim-cluster/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TAKES_STATE 1
+#define TAKES_JSON 2
+#define TAKES_UP 4
+#define TAKES_FOLLOW 8
+
+/* clang-format off */
+static const struct verb {
+    const char *name;
+    int takes;
+    command_run *run;
+    const char *usage, *what;
+} verbs[] = {
+    { "up",          TAKES_STATE | TAKES_UP,                  command_up,          "up [-c CONFIG] [--detach] [--verbose]", "start a cluster; in the foreground, Ctrl-C ends it" },
+    { "down",        TAKES_STATE | TAKES_JSON,                command_down,        "down [--json]", "end it; volumes stay" },
+    { "status",      TAKES_STATE | TAKES_JSON,                command_status,      "status [--json]", "nodes, floating IPs, targets, sessions" },
+    { "node",        TAKES_STATE | TAKES_JSON,                command_node,        "node N kill|freeze|thaw|power-off|isolate|drain|start", "do something to a node" },
+    { "target",      TAKES_STATE | TAKES_JSON,                command_target,      "target VOLUME move N", "move a target to a node" },
+    { "floating-ip", TAKES_STATE | TAKES_JSON,                command_floating_ip, "floating-ip ADDRESS move N", "move a floating IP to a node" },
+    { "events",      TAKES_STATE | TAKES_JSON | TAKES_FOLLOW, command_events,      "events [--follow] [--json]", "what has happened, and what happens" },
+    { "demo",        0,                                       command_demo,        "demo", "a cluster of its own, a load, and three failovers" },
+};
+/* clang-format on */
+
+static const char PROBE_USAGE[] = "probe [...]";
+
+enum { VERBS = sizeof(verbs) / sizeof(*verbs) };
+
+static void print_row(const char *usage, const char *what)
+{
+    printf("  %-56s %s\n", usage, what);
+}
+
+static int print_help(void)
+{
+    puts("usage: sim-cluster [--state DIR] VERB ...\n");
+    for (size_t i = 0; i < VERBS; i++)
+        print_row(verbs[i].usage, verbs[i].what);
+    print_row(PROBE_USAGE, "a verifying initiator; \"probe --help\" says more");
+    puts("\nThe state (control socket, volumes, logs) is in --state DIR, else in\n"
+         "$SIM_CLUSTER_STATE, else in ~/.local/state/sim-cluster.\n"
+         "Exit code: 0 done, 1 failed, 2 wrong usage.");
+    return EXIT_DONE;
+}
+
+static int print_verb_help(const struct verb *verb)
+{
+    printf("usage: sim-cluster %s%s\n\n%s\n", verb->takes & TAKES_STATE ? "[--state DIR] " : "",
+           verb->usage, verb->what);
+    if (verb->takes & TAKES_UP)
+        puts("\n  -c CONFIG   an INI file; without it the demonstration's\n"
+             "  --detach    return when the cluster is up, and leave it running\n"
+             "  --verbose   also show maps, processes, portals and volumes as they come and go");
+    if (verb->takes & TAKES_FOLLOW)
+        puts("\n  --follow    go on until the cluster is down");
+    return EXIT_DONE;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < VERBS; i++)
+        if (!strcmp(verbs[i].name, name))
+            return &verbs[i];
+    return NULL;
+}
+
+/* The flag of an option without a value. NULL: this verb has no such option. */
+static bool *find_flag(struct options *options, int takes, const char *name)
+{
+    const struct {
+        const char *name;
+        int taken_by;
+        bool *flag;
+    } flags[] = {
+        {"--json", TAKES_JSON, &options->is_json},
+        {"--detach", TAKES_UP, &options->is_detached},
+        {"--verbose", TAKES_UP, &options->is_verbose},
+        {"--follow", TAKES_FOLLOW, &options->is_following},
+    };
+
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+        if (takes & flags[i].taken_by && !strcmp(flags[i].name, name))
+            return flags[i].flag;
+    return NULL;
+}
+
+static const char **find_text(struct options *options, int takes, const char *name)
+{
+    if (takes & TAKES_STATE && !strcmp(name, "--state"))
+        return &options->state;
+    if (takes & TAKES_UP && (!strcmp(name, "-c") || !strcmp(name, "--config")))
+        return &options->config;
+    return NULL;
+}
+
+static int run_verb(const struct verb *verb, struct options *options, int argc, char **argv)
+{
+    options->arguments = argv;
+    for (int i = 0; i < argc; i++) {
+        const char **text = find_text(options, verb->takes, argv[i]);
+        bool *flag = find_flag(options, verb->takes, argv[i]);
+
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return print_verb_help(verb);
+        if (text && i + 1 == argc)
+            return command_refuse("%s needs a value", argv[i]);
+        if (text)
+            *text = argv[++i];
+        else if (flag)
+            *flag = true;
+        else if (*argv[i] == '-')
+            return command_refuse("%s takes no %s; \"sim-cluster %s --help\" says more", verb->name,
+                                  argv[i], verb->name);
+        else
+            options->arguments[options->count++] = argv[i];
+    }
+    return verb->run(options);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    const struct verb *verb;
+    int first = 1;
+
+    if (argc > 2 && !strcmp(argv[1], "--state")) {
+        options.state = argv[2];
+        first = 3;
+    }
+    if (first >= argc)
+        return command_refuse("say what to do; \"sim-cluster --help\" lists it");
+    if (!strcmp(argv[first], "--help") || !strcmp(argv[first], "-h") ||
+        !strcmp(argv[first], "help"))
+        return print_help();
+    if (!strcmp(argv[first], "probe"))
+        return command_probe(options.state, argc - first, argv + first);
+    verb = find_verb(argv[first]);
+    if (!verb)
+        return command_refuse("there is no verb %s; \"sim-cluster --help\" lists them",
+                              argv[first]);
+    return run_verb(verb, &options, argc - first - 1, argv + first + 1);
+}

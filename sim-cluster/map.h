@@ -1,0 +1,16 @@
+/* The cluster map as the children are told it. */
+#pragma once
+
+#include "sim-cluster/cluster.h"
+
+#include <jansson.h>
+
+/* Whom a map is for: a target is told which volumes to open, before anyone may be sent to it; a
+ * floating IP's process is told who serves, once it does. */
+enum map_reader { MAP_FOR_TARGET, MAP_FOR_PORTALGROUP };
+
+/* An owned `map` request, without an id. */
+json_t *map_build(const struct cluster *cluster, enum map_reader reader);
+
+/* A number, or null for none. */
+json_t *map_node(int number);

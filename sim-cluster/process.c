@@ -1,0 +1,248 @@
+#include "sim-cluster/process.h"
+
+#include "target/base/control.h"
+#include "target/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { CONTROL_DESCRIPTOR = 3, PHRASE_SIZE = 128 };
+
+struct process_internals {
+    struct process process;
+    struct ev_loop *loop;
+    struct process_watch watch;
+    struct control *control; /* owned; NULL once closed */
+    ev_io reapable;          /* on the pidfd, owned */
+    struct list requests;
+    json_int_t last_id;
+    bool is_reaped;
+    char how[PHRASE_SIZE];
+};
+
+struct request {
+    struct list link;
+    struct ev_loop *loop;
+    json_int_t id;
+    ev_timer deadline;
+    process_replied *on_replied; /* may be NULL */
+    void *owner;                 /* borrowed */
+};
+
+static void finish(struct request *request, json_t *reply, const char *error)
+{
+    const char *refused = reply ? json_string_value(json_object_get(reply, "error")) : NULL;
+
+    list_remove(&request->link);
+    ev_timer_stop(request->loop, &request->deadline);
+    if (request->on_replied)
+        request->on_replied(request->owner, reply, refused ? refused : error);
+    free(request);
+}
+
+static void finish_all(struct process_internals *internals, const char *error)
+{
+    while (!list_is_empty(&internals->requests))
+        finish(container_of(list_first(&internals->requests), struct request, link), NULL, error);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    finish(container_of(timer, struct request, deadline), NULL, "did not answer in time");
+}
+
+static void on_message(void *owner, json_t *message)
+{
+    struct process_internals *internals = owner;
+    json_t *id = json_object_get(message, "id");
+
+    internals->process.heard_at = ev_now(internals->loop);
+    if (!id) {
+        internals->watch.on_event(internals->watch.owner, message);
+        return;
+    }
+    LIST_FOR_EACH(node, &internals->requests)
+    {
+        struct request *request = container_of(node, struct request, link);
+
+        if (request->id == json_integer_value(id)) {
+            finish(request, message, NULL);
+            return;
+        }
+    }
+}
+
+/* It has ended when it is reaped and everything it said is read. */
+static void end_when_done(struct process_internals *internals)
+{
+    if (!internals->is_reaped || internals->control)
+        return;
+    internals->process.is_ended = true;
+    finish_all(internals, internals->how);
+    internals->watch.on_ended(internals->watch.owner, &internals->process, internals->how);
+}
+
+static void on_closed(void *owner, const char *reason)
+{
+    struct process_internals *internals = owner;
+
+    control_free(internals->control);
+    internals->control = NULL;
+    if (!internals->is_reaped)
+        internals->watch.on_broken(internals->watch.owner, &internals->process, reason);
+    end_when_done(internals);
+}
+
+static void describe_end(char how[static PHRASE_SIZE], const siginfo_t *info)
+{
+    if (info->si_code == CLD_EXITED)
+        snprintf(how, PHRASE_SIZE, "ended with status %d", info->si_status);
+    else
+        snprintf(how, PHRASE_SIZE, "was killed by signal %d (%s)", info->si_status,
+                 strsignal(info->si_status));
+}
+
+static void on_reapable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)events;
+    struct process_internals *internals = container_of(watcher, struct process_internals, reapable);
+    siginfo_t info = {0};
+
+    if (waitid((idtype_t)P_PIDFD, (id_t)watcher->fd, &info, WEXITED | WNOHANG) || !info.si_pid)
+        return;
+    ev_io_stop(loop, watcher);
+    internals->is_reaped = true;
+    describe_end(internals->how, &info);
+    end_when_done(internals);
+}
+
+/* In the child, between fork and exec. */
+static void become(const char *path, char *const argv[], int control, int log, pid_t parent)
+{
+    int null = open("/dev/null", O_RDWR);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the supervisor */
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    if (control == CONTROL_DESCRIPTOR)
+        fcntl(control, F_SETFD, 0);
+    else
+        dup2(control, CONTROL_DESCRIPTOR);
+    close_range(CONTROL_DESCRIPTOR + 1, ~0U, 0);
+    execv(path, argv);
+    dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", path, strerror(errno));
+    _exit(127);
+}
+
+static pid_t spawn(const char *path, char *const argv[], const char *log_path, int control)
+{
+    pid_t parent = getpid(), pid;
+    int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    if (log < 0)
+        return -1;
+    pid = fork();
+    if (!pid)
+        become(path, argv, control, log, parent);
+    close(log);
+    return pid;
+}
+
+static struct process *watch_process(struct ev_loop *loop, pid_t pid, int pidfd, int control,
+                                     const struct process_watch *watch)
+{
+    struct process_internals *internals = memory_new(sizeof(*internals));
+
+    internals->loop = loop;
+    internals->watch = *watch;
+    internals->process.internals = internals;
+    internals->process.pid = pid;
+    internals->process.heard_at = ev_now(loop);
+    list_init(&internals->process.link);
+    list_init(&internals->requests);
+    internals->control = control_new(loop, control, on_message, on_closed, internals);
+    ev_io_init(&internals->reapable, on_reapable, pidfd, EV_READ);
+    ev_io_start(loop, &internals->reapable);
+    return &internals->process;
+}
+
+struct process *process_start(struct ev_loop *loop, const char *path, char *const argv[],
+                              const char *log, const struct process_watch *watch)
+{
+    int ends[2], pidfd = -1, error;
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+        return NULL;
+    pid = spawn(path, argv, log, ends[1]);
+    error = errno;
+    close(ends[1]);
+    if (pid > 0 && (pidfd = pidfd_open(pid, 0)) < 0) {
+        error = errno;
+        kill(pid, SIGKILL); /* not yet reaped: still ours */
+        waitpid(pid, NULL, 0);
+    }
+    if (pidfd >= 0)
+        return watch_process(loop, pid, pidfd, ends[0], watch);
+    close(ends[0]);
+    errno = error;
+    return NULL;
+}
+
+void process_free(struct process *process)
+{
+    if (!process)
+        return;
+    struct process_internals *internals = process->internals;
+
+    list_remove(&process->link);
+    finish_all(internals, "is gone");
+    control_free(internals->control);
+    ev_io_stop(internals->loop, &internals->reapable);
+    close(internals->reapable.fd);
+    free(internals);
+}
+
+void process_request(struct process *process, json_t *message, double deadline_s,
+                     process_replied *on_replied, void *owner)
+{
+    struct process_internals *internals = process->internals;
+    struct request *request = memory_new(sizeof(*request));
+
+    request->loop = internals->loop;
+    request->id = ++internals->last_id;
+    request->on_replied = on_replied;
+    request->owner = owner;
+    ev_timer_init(&request->deadline, on_deadline, deadline_s, 0);
+    ev_timer_start(internals->loop, &request->deadline);
+    list_append(&internals->requests, &request->link);
+    json_object_set_new(message, "id", json_integer(request->id));
+    if (internals->control)
+        control_send(internals->control, message);
+    else
+        json_decref(message); /* it is about to end, and that answers */
+}
+
+void process_signal(struct process *process, int signal)
+{
+    pidfd_send_signal(process_descriptor(process), signal, NULL, 0);
+}
+
+int process_descriptor(const struct process *process)
+{
+    return process->internals->reapable.fd;
+}

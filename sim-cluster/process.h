@@ -1,0 +1,58 @@
+/* A child process: started with its control channel as descriptor 3, asked things with a deadline,
+ * watched until it is reaped. It dies with us. */
+#pragma once
+
+#include "target/base/list.h"
+
+#include <ev.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct process;
+
+/* `reply` is borrowed. `error` is NULL when all is well, else the sentence of a child that refused,
+ * or, with a reply of NULL, why there is none. */
+typedef void process_replied(void *owner, json_t *reply, const char *error);
+/* The process is reaped and its last words are read. `how`: "ended with status 1". The owner frees
+ * it. */
+typedef void process_ended(void *owner, struct process *process, const char *how);
+/* The child closed its channel or broke the protocol, and still runs. */
+typedef void process_broken(void *owner, struct process *process, const char *why);
+typedef void process_event(void *owner, json_t *event); /* borrowed */
+
+struct process_watch {
+    process_event *on_event;
+    process_broken *on_broken;
+    process_ended *on_ended;
+    void *owner; /* borrowed */
+};
+
+struct process {
+    struct list link; /* its owner's */
+    const char *name; /* borrowed: "target" or "portalgroup" */
+    void *subject;    /* the owner's: what this process is for */
+    pid_t pid;
+    double heard_at;  /* loop time of its last message */
+    bool is_pinged;   /* a ping is on its way */
+    bool is_expected; /* to end */
+    bool is_ended;    /* on_ended comes next */
+    struct process_internals *internals;
+};
+
+/* `path` of the program; `argv` ends with NULL; stderr is appended to the file `log`. NULL with
+ * errno set: could not be started. */
+struct process *process_start(struct ev_loop *loop, const char *path, char *const argv[],
+                              const char *log, const struct process_watch *watch);
+void process_free(struct process *process);
+
+/* Takes `request`. `on_replied` may be NULL; it is called once, later, also when the process ends.
+ */
+void process_request(struct process *process, json_t *request, double deadline_s,
+                     process_replied *on_replied, void *owner);
+
+/* SIGKILL, SIGSTOP, SIGCONT: never to another process that got the same number. */
+void process_signal(struct process *process, int signal);
+
+/* The pidfd, borrowed. */
+int process_descriptor(const struct process *process);

@@ -1,0 +1,9 @@
+/* What clients may ask of the supervisor: one row a request. */
+#pragma once
+
+#include <jansson.h>
+
+struct client;
+
+/* An owned reply; NULL: it comes later. */
+json_t *requests_answer(struct client *client, json_t *message);

@@ -1,0 +1,148 @@
+#include "sim-cluster/volumes.h"
+
+#include "target/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* NAA 6: the digit, a company id (a locally administered one, nobody's), 100 bits of ours. */
+#define NAA_PREFIX "6025350"
+
+enum { SERIAL_LIMIT = 1000000000 };
+
+static char *cannot(const char *path, const char *what)
+{
+    return memory_format("%s: cannot be %s: %s", path, what, strerror(errno));
+}
+
+static json_t *new_identity(const struct volume_config *volume)
+{
+    uint64_t random[3];
+
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return NULL;
+    char *serial = memory_format("%llu", SERIAL_LIMIT + (unsigned long long)random[0] %
+                                                            (UINT64_C(9) * SERIAL_LIMIT));
+    char *naa = memory_format(NAA_PREFIX "%016llx%09llx", (unsigned long long)random[1],
+                              (unsigned long long)random[2] & 0xfffffffffULL);
+    json_t *identity = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i}", "volume", volume->name, "serial",
+                                 serial, "naa", naa, "size", (json_int_t)volume->size, "block_size",
+                                 volume->block_size, "generation", 1);
+
+    free(serial);
+    free(naa);
+    return identity;
+}
+
+static int sync_directory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return failed;
+}
+
+/* 0 or -1 with errno: whole or not at all. */
+static int write_identity(const char *directory, const char *path, const json_t *identity)
+{
+    char *temporary = memory_format("%s.new", path);
+    char *content = json_dumps(identity, JSON_INDENT(2));
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t length = (ssize_t)strlen(content);
+    int failed = fd < 0 || write(fd, content, (size_t)length) != length || fsync(fd) ||
+                 rename(temporary, path) || sync_directory(directory);
+    int error = errno;
+
+    if (fd >= 0)
+        close(fd);
+    if (failed)
+        unlink(temporary);
+    free(temporary);
+    free(content);
+    errno = error;
+    return failed ? -1 : 0;
+}
+
+/* An existing identity against the configuration: sizes may only grow. */
+static char *adapt(const struct volume_config *volume, const char *path, json_t *identity)
+{
+    json_int_t size = json_integer_value(json_object_get(identity, "size"));
+    json_int_t block_size = json_integer_value(json_object_get(identity, "block_size"));
+
+    if (block_size != volume->block_size)
+        return memory_format("%s: volume %s has blocks of %lld bytes, the configuration says %d",
+                             path, volume->name, (long long)block_size, volume->block_size);
+    if (size > (json_int_t)volume->size)
+        return memory_format("%s: volume %s has %lld bytes, the configuration says %llu: a volume "
+                             "does not shrink",
+                             path, volume->name, (long long)size, (unsigned long long)volume->size);
+    json_object_set_new(identity, "size", json_integer((json_int_t)volume->size));
+    return NULL;
+}
+
+static char *prepare_identity(const struct volume_config *volume, const char *directory,
+                              const char *path)
+{
+    json_error_t error;
+    bool exists = !access(path, F_OK);
+    json_t *identity = exists ? json_load_file(path, 0, &error) : new_identity(volume);
+    json_t *before = json_deep_copy(identity);
+    char *wrong = NULL;
+
+    if (!json_is_object(identity))
+        wrong = memory_format("%s: is not the identity of a volume: %s", path,
+                              exists ? error.text : "no random numbers");
+    else if (exists)
+        wrong = adapt(volume, path, identity);
+    if (!wrong && !(exists && json_equal(before, identity)) &&
+        write_identity(directory, path, identity))
+        wrong = cannot(path, "written");
+    json_decref(before);
+    json_decref(identity);
+    return wrong;
+}
+
+static char *prepare_image(const struct volume_config *volume, const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    struct stat status;
+    char *wrong = NULL;
+
+    if (fd < 0)
+        return cannot(path, "opened");
+    if (fstat(fd, &status) ||
+        ((uint64_t)status.st_size < volume->size && ftruncate(fd, (off_t)volume->size)))
+        wrong = memory_format("%s: cannot hold the %llu bytes of volume %s: %s", path,
+                              (unsigned long long)volume->size, volume->name, strerror(errno));
+    close(fd);
+    return wrong;
+}
+
+char *volumes_prepare(const struct cluster_config *config, const char *directory)
+{
+    char *wrong = NULL;
+
+    for (size_t i = 0; i < config->volume_count && !wrong; i++) {
+        const struct volume_config *volume = &config->volumes[i];
+        char *volumes = memory_format("%s/volumes", directory);
+        char *image = memory_format("%s/%s.img", volumes, volume->name);
+        char *identity = memory_format("%s/%s.json", volumes, volume->name);
+
+        wrong = prepare_image(volume, image);
+        if (!wrong)
+            wrong = prepare_identity(volume, volumes, identity);
+        free(volumes);
+        free(image);
+        free(identity);
+    }
+    return wrong;
+}
