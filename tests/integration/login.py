@@ -3,7 +3,7 @@
 import itertools
 import os
 
-from pdu import CONTINUE, LOGIN_REQUEST, LOGIN_RESPONSE, NONE_TAG, TRANSIT, Pdu, text
+from pdu import CONTINUE, LOGIN_REQUEST, LOGIN_RESPONSE, NONE_TAG, TRANSIT, Pdu, parse_text, text
 from wire import DEADLINE, Connection
 
 SECURITY, OPERATIONAL, FULL_FEATURE = 0, 1, 3
@@ -55,7 +55,12 @@ class Login:
         self.connection = connection or Connection(address, port, **connect)
         self.isid, self.tsih, self.cid, self.itt = isid or new_isid(), tsih, cid, itt
         self.cmd_sn, self.exp_stat_sn = cmd_sn, exp_stat_sn
-        self.answers, self.first = [], True
+        self.answered, self.first = b"", True
+
+    @property
+    def answers(self):
+        """All keys answered so far."""
+        return parse_text(self.answered)
 
     def request(self, csg, nsg=None, keys=b"", *, more=False, **fields):
         data = keys if isinstance(keys, bytes) else text(keys)
@@ -76,7 +81,7 @@ class Login:
             assert pdu.stat_sn == self.exp_stat_sn, f"StatSN is not {self.exp_stat_sn}: {pdu}"
         self.first = False
         self.exp_stat_sn = pdu.stat_sn + 1 & NONE_TAG
-        self.answers += pdu.keys
+        self.answered += pdu.data
         return pdu
 
     def step(self, csg, nsg=None, keys=b"", **fields):

@@ -81,8 +81,8 @@ class Session:
         if data is None:
             limit = min(self.segment, self.first_burst, length)
             data = write[:limit] if self.immediate_data else b""
-        unsolicited = bool(write) and not self.initial_r2t and len(data) < min(
-            self.first_burst, length)
+        unsolicited = bool(write) and not final and not self.initial_r2t and (
+            len(data) < min(self.first_burst, length))
         final = not unsolicited if final is None else final
         bits = (FINAL if final else 0) | (READ if read else 0) | (WRITE if write else 0) | attribute
         pdu = Pdu(SCSI_COMMAND, immediate=immediate, flags=bits if flags is None else flags,
