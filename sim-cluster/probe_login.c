@@ -48,7 +48,7 @@ static void on_capacity(struct iscsi_context *iscsi, int status, void *data, voi
     if (!session->sizing || session->state != SESSION_SIZING)
         return;
     outcome = probe_command_judge(status, session->sizing, why, sizeof why);
-    if (outcome == OUTCOME_DONE || session->sizing->residual_status == SCSI_RESIDUAL_UNDERFLOW)
+    if (status == SCSI_STATUS_GOOD) /* with or without a residual */
         take_size(session);
     else if (outcome == OUTCOME_FAILED)
         probe_session_decide(session, NEXT_FAIL, why);

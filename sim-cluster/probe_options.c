@@ -40,7 +40,7 @@ static const struct row {
     {"timeout", "MS", OPTION_NUMBER, FIELD(timeout_ms), 10, 600000, "give up the connection after so much silence (1000)"},
     {"retry", "MS", OPTION_NUMBER, FIELD(retry_ms), 1, 60000, "between login attempts (50)"},
     {"stall", "MS", OPTION_NUMBER, FIELD(stall_ms), 20, 600000, "report longer gaps between answers (100)"},
-    {"give-up", "MS", OPTION_NUMBER, FIELD(give_up_ms), 100, 3600000, "for the first login, and for the end (30000)"},
+    {"give-up", "MS", OPTION_NUMBER, FIELD(give_up_ms), 100, 3600000, "for the first login, and for the end (15000)"},
     {"seed", "N", OPTION_NUMBER, FIELD(seed), 0, UINT64_MAX, "same seed, same order of blocks (random)"},
     {"json", NULL, OPTION_FLAG, FIELD(json), 0, 0, "one JSON object at the end instead of progress"},
     // clang-format on
@@ -59,7 +59,7 @@ static void set_defaults(struct probe_options *options)
         .timeout_ms = 1000,
         .retry_ms = 50,
         .stall_ms = 100,
-        .give_up_ms = 30000,
+        .give_up_ms = 15000,
     };
     (void)!getrandom(&options->seed, sizeof options->seed, 0);
     options->seed >>= 12; /* exact in JSON for every reader */
