@@ -17,7 +17,7 @@ struct volume *service_find_volume(struct service *service, const char *target)
     {
         struct volume *volume = container_of(node, struct volume, link);
 
-        if (!strcmp(volume->target, target))
+        if (!strcasecmp(volume->target, target))
             return volume;
     }
     return NULL;
@@ -96,7 +96,7 @@ unsigned service_each_session(struct service *service, const char *target,
         struct session *session = container_of(node, struct session, link);
 
         next = node->next;
-        if (!session->conn || !session->target || strcmp(session->target, target))
+        if (!session->conn || !session->target || strcasecmp(session->target, target))
             continue;
         count++;
         visit(session);

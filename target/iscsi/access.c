@@ -67,7 +67,7 @@ void access_list(const struct map *map, const struct map_portal_group *group, co
     for (size_t i = 0; i < map->target_count; i++) {
         const struct map_target *target = &map->targets[i];
 
-        if ((!name || !strcmp(name, target->name)) &&
+        if ((!name || !strcasecmp(name, target->name)) &&
             map_is_exported(map, group, target, initiator))
             list_target(group, target, answer);
     }

@@ -141,6 +141,8 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         why = stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
     if (why && !conn->finished)
         conn_close(conn, why); /* frees conn: always the last statement */
+    else
+        update_reading(conn);
 }
 
 static void on_finish_timeout(struct ev_loop *loop, ev_timer *timer, int events)

@@ -113,6 +113,7 @@ static enum login_state secure(struct login *login, enum login_state next)
     struct login_names names = login_names(login);
     enum login_status status = LOGIN_ACCEPTED;
 
+    login->is_routed = true;
     if (!login->is_discovery)
         status = login->host->operations->route(login->host, &names, true, &login->redirect);
     return status == LOGIN_ACCEPTED ? next : refuse(login, status);
@@ -238,18 +239,27 @@ static enum login_state check_answer(struct login *login)
         return refuse(login, status);
     if (!login->grant.account.user || !is_authentic(login) || !answer_mutual(login))
         return refuse(login, LOGIN_NOT_AUTHENTICATED);
+    /* Who wants proof of us gets it before being sent elsewhere, if there is another request to
+     * come. */
+    if (login->security.challenge && login->request.next_stage != STAGE_FULL_FEATURE)
+        return LOGIN_SECURE;
     return secure(login, LOGIN_SECURE);
+}
+
+static enum login_state go_on(struct login *login, enum login_state next)
+{
+    return login->is_routed ? next : secure(login, next);
 }
 
 static enum login_state stay(struct login *login)
 {
-    return login->security.method ? refuse(login, LOGIN_INITIATOR_ERROR) : login->state;
+    return login->security.method ? refuse(login, LOGIN_INITIATOR_ERROR)
+                                  : go_on(login, LOGIN_SECURE);
 }
 
 static enum login_state operate(struct login *login)
 {
-    (void)login;
-    return LOGIN_OPERATIONAL;
+    return go_on(login, LOGIN_OPERATIONAL);
 }
 
 typedef enum login_state login_action(struct login *login);

@@ -35,10 +35,12 @@ struct login {
     struct address redirect;   /* with a refusal that moves */
 
     struct pdu_login request; /* the current one; names what the first one fixed */
-    uint32_t stat_sn;
-    struct buffer text;   /* of a request that came in parts */
-    struct buffer answer; /* what is still to be sent */
-    uint32_t answered;    /* bytes of it that have left in parts */
+    uint32_t stat_sn;         /* of the next response; also how many there were */
+    bool is_surplus;          /* beyond the connections that the host takes: to be told so */
+    bool is_routed;           /* the host was asked where it goes, after authentication */
+    struct buffer text;       /* of a request that came in parts */
+    struct buffer answer;     /* what is still to be sent */
+    uint32_t answered;        /* bytes of it that have left in parts */
 
     char *initiator, *target, *session_type; /* owned */
     bool is_discovery, has_told_tpgt;

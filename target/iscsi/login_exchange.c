@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    REQUESTS_MAX = 512, /* of one login: no negotiation takes longer */
+    SURPLUS_MAX = 64,   /* connections beyond the limit that are told so; others are just closed */
+};
+
 static const struct {
     enum login_status status;
     const char *phrase;
@@ -177,6 +182,10 @@ static enum login_status check_request(struct login *login, const struct pdu_log
     const struct pdu_login *first = &login->request;
     struct session *old;
 
+    if (login->is_surplus)
+        return LOGIN_OUT_OF_RESOURCES;
+    if (login->stat_sn >= REQUESTS_MAX)
+        return LOGIN_INITIATOR_ERROR;
     if (request->version_min > 0)
         return LOGIN_UNSUPPORTED_VERSION;
     if ((request->transit && request->continues) || request->current_stage == 2 ||
@@ -218,8 +227,8 @@ static bool names_its_session(const struct login *login)
 {
     struct session *old = registry_find_tsih(&login->host->registry, login->request.tsih);
 
-    return old && login->initiator && !strcmp(old->initiator, login->initiator) && old->target &&
-           login->target && !strcmp(old->target, login->target);
+    return old && login->initiator && !strcasecmp(old->initiator, login->initiator) &&
+           old->target && login->target && !strcasecmp(old->target, login->target);
 }
 
 static void take_whole_request(struct login *login)
@@ -375,10 +384,12 @@ void login_free(struct login *login)
 
 void host_accept(struct host *host, int fd, const struct address *local, const struct address *peer)
 {
+    uint32_t most = host->settings.max_connections;
+    bool is_surplus = host->connections >= most;
     struct conn *conn = conn_new(host->pool, fd, local, peer);
 
-    if (host->connections < host->settings.max_connections)
-        login_new(host, conn);
+    if (host->connections < most + SURPLUS_MAX)
+        login_new(host, conn)->is_surplus = is_surplus;
     else
         conn_close(conn, "too many connections");
 }

@@ -82,7 +82,7 @@ static void end_sessions(struct session *session)
             struct session *other = container_of(node, struct session, link);
 
             if (other == session || !other->conn || !other->target ||
-                strcmp(other->target, session->target))
+                strcasecmp(other->target, session->target))
                 continue;
             session_end(other, why);
             has_found = true;

@@ -232,7 +232,7 @@ const struct map_portal_group *map_find_group(const struct map *map, const char 
 const struct map_target *map_find_target(const struct map *map, const char *name)
 {
     for (size_t i = 0; i < map->target_count; i++)
-        if (!strcmp(map->targets[i].name, name))
+        if (!strcasecmp(map->targets[i].name, name))
             return &map->targets[i];
     return NULL;
 }
@@ -242,7 +242,7 @@ const struct map_initiator *map_find_initiator(const struct map *map, const char
     const struct map_initiator *any = NULL;
 
     for (size_t i = 0; i < map->initiator_count; i++) {
-        if (!strcmp(map->initiators[i].name, name))
+        if (!strcasecmp(map->initiators[i].name, name))
             return &map->initiators[i];
         if (!strcmp(map->initiators[i].name, "*"))
             any = &map->initiators[i];
@@ -261,7 +261,7 @@ bool map_initiator_may_come_from(const struct map_initiator *initiator, const st
 static bool names_initiator(const struct map_export *export, const char *initiator)
 {
     for (size_t i = 0; i < export->initiator_count; i++)
-        if (!strcmp(export->initiators[i], "*") || !strcmp(export->initiators[i], initiator))
+        if (!strcmp(export->initiators[i], "*") || !strcasecmp(export->initiators[i], initiator))
             return true;
     return false;
 }

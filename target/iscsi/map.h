@@ -66,6 +66,7 @@ struct map {
 struct map *map_decode(json_t *json, const char **error);
 void map_free(struct map *map);
 
+/* Names of targets and initiators are compared without regard to case (RFC 7143 4.2.7.1). */
 const struct map_portal_group *map_find_group(const struct map *map, const char *name);
 const struct map_target *map_find_target(const struct map *map, const char *name);
 

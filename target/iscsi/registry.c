@@ -33,7 +33,7 @@ uint16_t registry_new_tsih(struct registry *registry)
 
 static bool is_same_target(const char *a, const char *b)
 {
-    return a && b ? !strcmp(a, b) : a == b;
+    return a && b ? !strcasecmp(a, b) : a == b;
 }
 
 struct session *registry_find_nexus(struct registry *registry, const char *initiator,
@@ -44,7 +44,7 @@ struct session *registry_find_nexus(struct registry *registry, const char *initi
         struct session *session = container_of(node, struct session, link);
 
         if (!memcmp(session->isid, isid, sizeof(session->isid)) && session->tpgt == tpgt &&
-            !strcmp(session->initiator, initiator) && is_same_target(session->target, target))
+            !strcasecmp(session->initiator, initiator) && is_same_target(session->target, target))
             return session;
     }
     return NULL;

@@ -209,6 +209,8 @@ const char *transfer_begin(struct session *session, const struct pdu *pdu)
         return session_reject(session, pdu,
                               session->port.operations ? REJECT_TASK_IN_PROGRESS
                                                        : REJECT_PROTOCOL_ERROR);
+    if (command.reads && command.writes) /* no command of ours moves data both ways */
+        return session_reject(session, pdu, REJECT_INVALID_FIELD);
     why = unsolicited_error(session, pdu, &command);
     if (why)
         return session_protocol_error(session, pdu, why);
