@@ -124,13 +124,3 @@ int probe_run(const struct probe_options *options)
     ev_loop_destroy(run.loop);
     return is_good ? 0 : 1;
 }
-
-int probe_main(int argc, char **argv)
-{
-    struct probe_options options;
-    int code = probe_parse(argc, argv, &options);
-
-    if (code == PROBE_HELP)
-        return 0;
-    return code ? code : probe_run(&options);
-}

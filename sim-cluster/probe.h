@@ -47,6 +47,3 @@ int probe_parse(int argc, char **argv, struct probe_options *options);
 
 /* Runs to the end and reports; the process's exit code. Takes SIGINT and SIGTERM while it runs. */
 int probe_run(const struct probe_options *options);
-
-/* Both in one, for callers that fill in nothing. */
-int probe_main(int argc, char **argv);
