@@ -1,11 +1,14 @@
 /* The other end of the control socket: asks the supervisor and waits for its answer. */
 #pragma once
 
+#include "target/base/buffer.h"
+
 #include <jansson.h>
-#include <stdio.h>
+#include <stdbool.h>
 
 struct connection {
-    FILE *file; /* NULL: not connected */
+    int fd; /* -1: not connected */
+    struct buffer in;
 };
 
 /* 0 or -errno; -ENOENT and -ECONNREFUSED: no cluster runs there. */
@@ -14,5 +17,5 @@ void client_close(struct connection *connection);
 
 /* Takes the request. NULL: the supervisor has gone. */
 json_t *client_ask(struct connection *connection, json_t *request);
-/* The next line. NULL: the end. */
-json_t *client_read(struct connection *connection);
+/* The next line. NULL: the end, or, after `timeout_ms` (-1: never), nothing. */
+json_t *client_read(struct connection *connection, int timeout_ms);

@@ -256,8 +256,9 @@ static void print_event(const struct options *options, const json_t *event)
     fflush(stdout);
 }
 
-/* Prints the lines of a record; those before `skip` bytes, or all when it is negative. */
-static void print_record(const struct options *options, const char *directory, const char *name,
+/* Prints the lines of a record that begin before `limit`, or all when it is negative. false: there
+ * is no record. */
+static bool print_record(const struct options *options, const char *directory, const char *name,
                          long limit)
 {
     char *path = state_directory_file(directory, name), *line = NULL;
@@ -266,7 +267,7 @@ static void print_record(const struct options *options, const char *directory, c
 
     free(path);
     if (!file)
-        return;
+        return false;
     while ((limit < 0 || ftell(file) < limit) && getline(&line, &capacity, file) > 0) {
         json_t *event = json_loads(line, 0, NULL);
 
@@ -276,6 +277,7 @@ static void print_record(const struct options *options, const char *directory, c
     }
     free(line);
     fclose(file);
+    return true;
 }
 
 static int follow(const struct options *options)
@@ -291,7 +293,7 @@ static int follow(const struct options *options)
                  (long)json_integer_value(json_object_get(message, "recorded")));
     free(directory);
     json_decref(message);
-    while ((message = client_read(&connection))) {
+    while ((message = client_read(&connection, -1))) {
         print_event(options, message);
         json_decref(message);
     }
@@ -311,7 +313,9 @@ int command_events(const struct options *options)
     if (!directory)
         return command_fail(memory_copy_text("there is no $HOME: name a state directory with "
                                              "--state"));
-    print_record(options, directory, "events.jsonl", -1);
+    bool has_record = print_record(options, directory, "events.jsonl", -1);
+    int code = has_record ? EXIT_DONE : command_fail(explain(directory, -ENOENT));
+
     free(directory);
-    return EXIT_DONE;
+    return code;
 }

@@ -14,7 +14,7 @@ static const struct {
     const char *name;
     enum tone tone;
     bool is_detail;
-    const char *sentence; /* {field} stands for the field's value */
+    const char *sentence; /* {field} stands for its value, {field:words} for the words without one */
 } lines[] = {
     { "cluster.up",         GOOD,    false, "cluster {cluster} is up: {nodes} nodes, {targets} targets" },
     { "cluster.down",       PLAIN,   false, "cluster {cluster} is down" },
@@ -24,24 +24,24 @@ static const struct {
     { "node.state",         NOTABLE, false, "node {node} is {state}, was {was}" },
     { "node.failed",        BAD,     false, "node {node} has failed: {reason}" },
     { "node.fenced",        NOTABLE, false, "node {node} is fenced, after {duration_ms} ms" },
-    { "target.moved",       GOOD,    false, "target {volume} is on node {to} (from: {from}; away for {duration_ms} ms)" },
-    { "floating_ip.up",     GOOD,    false, "floating IP {address} is up on node {node} (from: {from}; away for {duration_ms} ms)" },
+    { "target.moved",       GOOD,    false, "target {volume} is on node {to}, was on {from:none}, {duration_ms} ms away" },
+    { "floating_ip.up",     GOOD,    false, "floating IP {address} is up on node {node}, was on {from:none}, {duration_ms} ms away" },
     { "floating_ip.down",   NOTABLE, false, "floating IP {address} is down on node {node}: {reason}" },
     { "connections.muted",  NOTABLE, false, "node {node}: {connections} connections kept open and mute" },
     { "portal.up",          PLAIN,   true,  "node {node}: portal {portal} listens" },
     { "portal.down",        PLAIN,   true,  "node {node}: portal {portal} is closed" },
     { "volume.opened",      PLAIN,   true,  "node {node}: volume {volume} opened" },
-    { "volume.closed",      PLAIN,   true,  "node {node}: volume {volume} closed" },
-    { "login.redirected",   PLAIN,   false, "{initiator} is sent from {floating_ip} to {to}" },
-    { "login.refused",      BAD,     false, "{initiator} is refused: {reason}" },
-    { "session.opened",     GOOD,    false, "session of {initiator} with {target} on node {node}" },
-    { "session.closed",     PLAIN,   false, "session of {initiator} with {target} on node {node} is over: {reason}" },
+    { "volume.closed",      PLAIN,   true,  "node {node}: target {target} closed" },
+    { "login.redirected",   PLAIN,   false, "node {node}: {initiator} is redirected from {portal} to {to}" },
+    { "login.refused",      BAD,     false, "node {node}: {initiator:an initiator} is refused at {portal}: {reason}" },
+    { "session.opened",     GOOD,    false, "node {node}: session of {initiator} with {target:discovery}" },
+    { "session.closed",     PLAIN,   false, "node {node}: session of {initiator} with {target:discovery} is over: {reason}" },
     { "connection.closed",  PLAIN,   true,  "node {node}: connection from {peer} closed: {reason}" },
-    { "task_management",    NOTABLE, false, "{initiator}: {function} on {target}" },
+    { "task_management",    NOTABLE, false, "node {node}: {initiator} asks for {function} on {target}" },
 };
 /* clang-format on */
 
-static void print_value(FILE *file, const json_t *value)
+static void print_value(FILE *file, const json_t *value, const char *without)
 {
     if (json_is_string(value))
         fputs(json_string_value(value), file);
@@ -50,7 +50,7 @@ static void print_value(FILE *file, const json_t *value)
     else if (json_is_boolean(value))
         fputs(json_is_true(value) ? "yes" : "no", file);
     else
-        fputs("none", file);
+        fputs(without, file);
 }
 
 static void print_sentence(FILE *file, const char *sentence, const json_t *event)
@@ -62,10 +62,13 @@ static void print_sentence(FILE *file, const char *sentence, const json_t *event
         sentence += plain;
         if (*sentence) {
             size_t length = strcspn(sentence, "}") - 1;
-            char name[32];
+            char name[48], *without;
 
             snprintf(name, sizeof(name), "%.*s", (int)length, sentence + 1);
-            print_value(file, json_object_get(event, name));
+            without = name + strcspn(name, ":");
+            if (*without)
+                *without++ = '\0';
+            print_value(file, json_object_get(event, name), without);
             sentence += length + 2;
         }
     }
@@ -83,7 +86,7 @@ static void print_fields(FILE *file, const char *name, const json_t *event)
         if (!strcmp(key, "time") || !strcmp(key, "event") || !strcmp(key, "process"))
             continue;
         fprintf(file, " %s=", key);
-        print_value(file, value);
+        print_value(file, value, "none");
     }
 }
 

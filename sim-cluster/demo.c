@@ -1,7 +1,311 @@
+/* The demonstration: a cluster of its own, a probe that never stops, and three things that happen
+ * to the nodes. It uses the program as anybody would: verbs as child processes, events from the
+ * control socket. */
+#include "sim-cluster/client.h"
 #include "sim-cluster/commands.h"
+#include "sim-cluster/console.h"
+#include "sim-cluster/demo_table.h"
+#include "target/base/event.h"
+#include "target/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { VERB_ARGUMENTS_MAX = 8, PROBE_SECONDS = 50, STALL_SHOWN_MS = 20, REST_MS = 1500 };
+
+struct demo {
+    char state[64], config[80], report[80];
+    struct connection events;
+    pid_t probe; /* 0: not running */
+    bool is_up;
+    struct demo_step steps[DEMO_STEPS];
+    int step_count;
+};
+
+/* ---- verbs ---- */
+
+/* The child dies with us. `output` replaces its standard output; NULL: it stays. */
+static pid_t spawn(const char *const arguments[], const char *output)
+{
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (output) {
+        int file = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        dup2(file, STDOUT_FILENO);
+    }
+    execv("/proc/self/exe", (char *const *)arguments);
+    _exit(127);
+}
+
+static int end_of(pid_t pid)
+{
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+/* Runs `sim-cluster --state STATE words...`; true: it went well. */
+static bool run(struct demo *demo, const char *first, ...)
+{
+    const char *arguments[VERB_ARGUMENTS_MAX + 4] = {"sim-cluster", "--state", demo->state, first};
+    char null[] = "/dev/null";
+    va_list more;
+    int count = 4;
+
+    va_start(more, first);
+    while (count < VERB_ARGUMENTS_MAX + 3 && (arguments[count] = va_arg(more, const char *)))
+        count++;
+    va_end(more);
+    return end_of(spawn(arguments, null)) == EXIT_DONE;
+}
+
+/* ---- narration ---- */
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void say(const char *format, ...)
+{
+    bool is_coloured = isatty(STDOUT_FILENO);
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs(is_coloured ? "\n\033[1m" : "\n", stdout);
+    vprintf(format, arguments);
+    fputs(is_coloured ? "\033[0m\n" : "\n", stdout);
+    va_end(arguments);
+    fflush(stdout);
+}
+
+/* Shows what happens for so long. */
+static void watch(struct demo *demo, int duration_ms)
+{
+    double end = event_now() + duration_ms / 1000.0;
+
+    for (double left = duration_ms / 1000.0; left > 0; left = end - event_now()) {
+        json_t *event = client_read(&demo->events, (int)(left * 1000) + 1);
+
+        if (event)
+            console_print_event(stdout, event, false);
+        json_decref(event);
+    }
+}
+
+/* ---- the cluster and the probe ---- */
+
+/* Addresses of its own, so that it disturbs no other cluster. NULL, or an owned sentence. */
+static char *write_config(struct demo *demo)
+{
+    unsigned char random = 0;
+    FILE *file = fopen(demo->config, "we");
+
+    if (!file)
+        return memory_format("%s: %s", demo->config, strerror(errno));
+    if (getrandom(&random, 1, 0) < 0)
+        random = 0;
+    int net = 64 + random % 128;
+
+    fprintf(file,
+            "[cluster]\nbase_name = iqn.2012-11.com.example:demo\nnode_timeout_ms = 1000\n"
+            "[portal_group poc]\nfloating_ip = 127.%d.1.100/24\nfloating_ip = 127.%d.2.100/24\n",
+            net, net);
+    for (int node = 1; node <= 3; node++)
+        fprintf(file, "[node %d]\nportal = 127.%d.1.%d poc\nportal = 127.%d.2.%d poc\n", node, net,
+                node, net, node);
+    for (int volume = 1; volume <= 2; volume++)
+        fprintf(file, "[volume data%d]\nsize = 1G\n[export data%d]\nportal_group = poc\n", volume,
+                volume);
+    return fclose(file) ? memory_format("%s: %s", demo->config, strerror(errno)) : NULL;
+}
+
+static char *begin(struct demo *demo)
+{
+    char *wrong;
+
+    snprintf(demo->state, sizeof(demo->state), "/tmp/sim-cluster-demo-XXXXXX");
+    if (!mkdtemp(demo->state))
+        return memory_format("/tmp: %s", strerror(errno));
+    snprintf(demo->config, sizeof(demo->config), "%s/demo.ini", demo->state);
+    snprintf(demo->report, sizeof(demo->report), "%s/probe.json", demo->state);
+    wrong = write_config(demo);
+    if (wrong)
+        return wrong;
+    say("A cluster of three nodes, two floating IPs and two volumes comes up.");
+    if (!run(demo, "up", "-c", demo->config, "--detach", NULL))
+        return memory_copy_text("the cluster did not come up");
+    demo->is_up = true;
+    if (client_connect(&demo->events, demo->state))
+        return memory_copy_text("the cluster does not answer");
+    json_decref(client_ask(&demo->events, json_pack("{s:s}", "request", "events")));
+    return NULL;
+}
+
+static void start_probe(struct demo *demo)
+{
+    char seconds[16], stall[16];
+    const char *const arguments[] = {"sim-cluster", "--state", demo->state, "probe",  "--seconds",
+                                     seconds,       "--stall", stall,       "--json", NULL};
+
+    snprintf(seconds, sizeof(seconds), "%d", PROBE_SECONDS);
+    snprintf(stall, sizeof(stall), "%d", STALL_SHOWN_MS);
+    say("A probe logs in at the floating IP, is redirected, and reads and writes without a pause.");
+    demo->probe = spawn(arguments, demo->report);
+}
+
+/* Its report; NULL: there is none. */
+static json_t *finish_probe(struct demo *demo, int *code)
+{
+    kill(demo->probe, SIGINT);
+    *code = end_of(demo->probe);
+    demo->probe = 0;
+    return json_load_file(demo->report, 0, NULL);
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void)status, (void)kind, (void)walk;
+    return remove(path);
+}
+
+static void end(struct demo *demo)
+{
+    if (demo->probe) {
+        kill(demo->probe, SIGKILL);
+        end_of(demo->probe);
+    }
+    client_close(&demo->events);
+    if (demo->is_up)
+        run(demo, "down", NULL);
+    if (*demo->state)
+        nftw(demo->state, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- what happens ---- */
+
+struct places {
+    int serving, holding; /* nodes: of data1, of the first floating IP */
+};
+
+static struct places look(struct demo *demo)
+{
+    struct connection connection;
+    struct places places = {0};
+
+    if (client_connect(&connection, demo->state))
+        return places;
+    json_t *reply = client_ask(&connection, json_pack("{s:s}", "request", "status"));
+    json_t *status = json_object_get(reply, "status");
+
+    json_unpack(status, "{s:[{s:i}]}", "targets", "controller", &places.serving);
+    json_unpack(status, "{s:[{s:[{s:i}]}]}", "portal_groups", "floating_ips", "node",
+                &places.holding);
+    json_decref(reply);
+    client_close(&connection);
+    return places;
+}
+
+static bool do_to(struct demo *demo, int node, const char *verb, const char *what, int watch_ms)
+{
+    struct demo_step *step = &demo->steps[demo->step_count++];
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", node);
+    snprintf(step->what, sizeof(step->what), "node %d: %s (%s)", node, verb, what);
+    step->begun = event_now();
+    bool done = run(demo, "node", number, verb, NULL);
+
+    watch(demo, watch_ms);
+    step->ended = event_now();
+    return done;
+}
+
+static bool bring_back(struct demo *demo, int node)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", node);
+    say("Node %d joins again, empty.", node);
+    bool done = run(demo, "node", number, "start", NULL);
+
+    watch(demo, REST_MS);
+    return done;
+}
+
+static bool break_things(struct demo *demo)
+{
+    struct places places;
+    bool done;
+
+    watch(demo, REST_MS);
+    places = look(demo);
+    say("1. The node that serves the probe, node %d, is killed.", places.serving);
+    done = do_to(demo, places.serving, "kill", "it served data1", 2500) &&
+           bring_back(demo, places.serving);
+    places = look(demo);
+    say("2. The node that holds the floating IP, node %d, freezes: it is connected, and silent.",
+        places.holding);
+    done = done && do_to(demo, places.holding, "freeze", "it held the floating IP", 4000) &&
+           bring_back(demo, places.holding);
+    places = look(demo);
+    say("3. The node that serves the probe now, node %d, is drained: its targets move in an "
+        "orderly way.",
+        places.serving);
+    return done && do_to(demo, places.serving, "drain", "it served data1", 2500);
+}
+
+/* An interrupted demonstration still cleans up: its children get the signal too. */
+static void on_interrupt(int signal)
+{
+    (void)signal;
+}
+
+static int show(struct demo *demo)
+{
+    json_t *report;
+    bool done;
+    int code;
+
+    start_probe(demo);
+    done = break_things(demo);
+    say("The probe stops, and reads back every block that was acknowledged.");
+    report = finish_probe(demo, &code);
+    say("What happened");
+    demo_table_print(demo->steps, demo->step_count, report);
+    json_decref(report);
+    if (!done)
+        return command_fail(memory_copy_text("the demonstration did not get to its end"));
+    return code;
+}
 
 int command_demo(const struct options *options)
 {
-    (void)options;
-    return EXIT_FAILED;
+    struct demo demo = {.events.fd = -1};
+    char *wrong;
+    int code;
+
+    if (options->count)
+        return command_refuse("demo takes no %s", options->arguments[0]);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    wrong = begin(&demo);
+    code = wrong ? command_fail(wrong) : show(&demo);
+    end(&demo);
+    return code;
 }
