@@ -141,7 +141,7 @@ static void manage(struct session *session, enum port_function function, struct 
 static bool has_lun(const struct session *session, uint64_t lun)
 {
     (void)session;
-    return !lun; /* one logical unit a target, LUN 0 */
+    return scsi_lun_is_there(lun);
 }
 
 static const struct port_operations operations = {

@@ -21,6 +21,7 @@ enum { LOGIN_ONLY = 1, NORMAL_ONLY = 2 };
 
 #define PARAM(field) offsetof(struct session_params, field)
 
+/* clang-format off */
 /* ours: what we want; low, high: what may be offered. Clauses are of RFC 7143. */
 static const struct key {
     const char *name;
@@ -29,36 +30,27 @@ static const struct key {
     size_t field;
     uint32_t ours, low, high;
 } keys[] = {
-    {"HeaderDigest", DIGEST, LOGIN_ONLY, PARAM(header_digest), 0, 0, 0}, /* 13.1 */
-    {"DataDigest", DIGEST, LOGIN_ONLY, PARAM(data_digest), 0, 0, 0},     /* 13.1 */
-    {"MaxConnections", NUMBER_MIN, LOGIN_ONLY | NORMAL_ONLY, PARAM(max_connections), 1, 1,
-     65535},                                                                           /* 13.2 */
-    {"InitiatorAlias", IGNORED, 0, 0, 0, 0, 0},                                        /* 13.7 */
-    {"InitialR2T", BOOLEAN_OR, LOGIN_ONLY | NORMAL_ONLY, PARAM(initial_r2t), 0, 0, 0}, /* 13.10 */
-    {"ImmediateData", BOOLEAN_AND, LOGIN_ONLY | NORMAL_ONLY, PARAM(immediate_data), 1, 0,
-     0}, /* 13.11 */
-    {"MaxRecvDataSegmentLength", DECLARED_NUMBER, 0, PARAM(max_send_data), 0, 512,
-     0xffffff}, /* 13.12 */
-    {"MaxBurstLength", NUMBER_MIN, LOGIN_ONLY | NORMAL_ONLY, PARAM(max_burst), 1 << 20, 512,
-     0xffffff}, /* 13.13 */
-    {"FirstBurstLength", NUMBER_MIN, LOGIN_ONLY | NORMAL_ONLY, PARAM(first_burst), 256 << 10, 512,
-     0xffffff},                                                                     /* 13.14 */
-    {"DefaultTime2Wait", NUMBER_MAX, LOGIN_ONLY, PARAM(time2wait), 0, 0, 3600},     /* 13.15 */
-    {"DefaultTime2Retain", NUMBER_MIN, LOGIN_ONLY, PARAM(time2retain), 0, 0, 3600}, /* 13.16 */
-    {"MaxOutstandingR2T", NUMBER_MIN, LOGIN_ONLY | NORMAL_ONLY, PARAM(max_outstanding_r2t),
-     MAX_OUTSTANDING_R2T_OURS, 1, 65535}, /* 13.17 */
-    {"DataPDUInOrder", BOOLEAN_OR, LOGIN_ONLY | NORMAL_ONLY, PARAM(data_pdu_in_order), 1, 0,
-     0}, /* 13.18 */
-    {"DataSequenceInOrder", BOOLEAN_OR, LOGIN_ONLY | NORMAL_ONLY, PARAM(data_sequence_in_order), 1,
-     0, 0}, /* 13.19 */
-    {"ErrorRecoveryLevel", NUMBER_MIN, LOGIN_ONLY, PARAM(error_recovery_level), 0, 0,
-     2},                                                                /* 13.20 */
-    {"TaskReporting", LIST_NONE, LOGIN_ONLY | NORMAL_ONLY, 0, 0, 0, 0}, /* 13.23 */
-    {"iSCSIProtocolLevel", NUMBER_MIN, LOGIN_ONLY | NORMAL_ONLY, PARAM(protocol_level), 1, 0,
-     31},                                                       /* 13.24 */
-    {"IFMarker", MARKER, LOGIN_ONLY | NORMAL_ONLY, 0, 0, 0, 0}, /* 13.25 */
-    {"OFMarker", MARKER, LOGIN_ONLY | NORMAL_ONLY, 0, 0, 0, 0},
+    { "HeaderDigest",             DIGEST,          LOGIN_ONLY,               PARAM(header_digest),          0, 0, 0 },                            /* 13.1 */
+    { "DataDigest",               DIGEST,          LOGIN_ONLY,               PARAM(data_digest),            0, 0, 0 },                            /* 13.1 */
+    { "MaxConnections",           NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_connections),        1, 1, 65535 },                        /* 13.2 */
+    { "InitiatorAlias",           IGNORED,         0,                        0,                             0, 0, 0 },                            /* 13.7 */
+    { "InitialR2T",               BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(initial_r2t),            0, 0, 0 },                            /* 13.10 */
+    { "ImmediateData",            BOOLEAN_AND,     LOGIN_ONLY | NORMAL_ONLY, PARAM(immediate_data),         1, 0, 0 },                            /* 13.11 */
+    { "MaxRecvDataSegmentLength", DECLARED_NUMBER, 0,                        PARAM(max_send_data),          0, 512, 0xffffff },                   /* 13.12 */
+    { "MaxBurstLength",           NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_burst),              1 << 20, 512, 0xffffff },             /* 13.13 */
+    { "FirstBurstLength",         NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(first_burst),            256 << 10, 512, 0xffffff },           /* 13.14 */
+    { "DefaultTime2Wait",         NUMBER_MAX,      LOGIN_ONLY,               PARAM(time2wait),              0, 0, 3600 },                         /* 13.15 */
+    { "DefaultTime2Retain",       NUMBER_MIN,      LOGIN_ONLY,               PARAM(time2retain),            0, 0, 3600 },                         /* 13.16 */
+    { "MaxOutstandingR2T",        NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_outstanding_r2t),    MAX_OUTSTANDING_R2T_OURS, 1, 65535 }, /* 13.17 */
+    { "DataPDUInOrder",           BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(data_pdu_in_order),      1, 0, 0 },                            /* 13.18 */
+    { "DataSequenceInOrder",      BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(data_sequence_in_order), 1, 0, 0 },                            /* 13.19 */
+    { "ErrorRecoveryLevel",       NUMBER_MIN,      LOGIN_ONLY,               PARAM(error_recovery_level),   0, 0, 2 },                            /* 13.20 */
+    { "TaskReporting",            LIST_NONE,       LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.23 */
+    { "iSCSIProtocolLevel",       NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(protocol_level),         1, 0, 31 },                           /* 13.24 */
+    { "IFMarker",                 MARKER,          LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.25 */
+    { "OFMarker",                 MARKER,          LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.25 */
 };
+/* clang-format on */
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(*keys) };
 

@@ -167,7 +167,7 @@ static uint32_t answer_standard(struct scsi_task *task, bool is_lun)
 uint32_t run_inquiry(struct scsi_task *task)
 {
     enum { EVPD = 0x01 };
-    bool is_lun = lun_is_there(task->lun);
+    bool is_lun = scsi_lun_is_there(task->lun);
     uint8_t code = task->cdb[2];
 
     if (task->cdb[1] & EVPD)

@@ -23,6 +23,13 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
 typedef void scsi_lun_closed(void *owner, int error);
 void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner);
 
+/* Whether a LUN is that of the only logical unit of a target: single-level LUN 0, by peripheral or by
+ * flat space addressing, SAM-5 4.7.7. */
+static inline bool scsi_lun_is_there(uint64_t lun)
+{
+    return lun == 0 || lun == 0x4000000000000000;
+}
+
 /* One I_T nexus at the logical unit. Port names as SPC names them: "iqn...,i,0x400001370000" and
  * "iqn...,t,0x0001"; copied. Starts with the unit attention 29/00 (power on). `owner` is borrowed
  * and not used. */

@@ -18,7 +18,7 @@ static uint32_t check(struct scsi_task *task)
     unsigned flags = command ? command->flags : 0;
 
     task->command = command;
-    if (!lun_is_there(task->lun) && !(flags & ANSWERS_WITHOUT_LUN))
+    if (!scsi_lun_is_there(task->lun) && !(flags & ANSWERS_WITHOUT_LUN))
         return SCSI_LUN_NOT_SUPPORTED;
     if (!(flags & ANSWERS_ALWAYS)) {
         uint32_t attention = attention_take(task->nexus);

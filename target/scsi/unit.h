@@ -38,12 +38,6 @@ struct scsi_nexus {
     struct list link;
 };
 
-/* Single-level LUN 0, by peripheral or by flat space addressing, SAM-5 4.7.7. */
-static inline bool lun_is_there(uint64_t lun)
-{
-    return lun == 0 || lun == 0x4000000000000000;
-}
-
 /* Unit attention conditions, SAM-5 5.14. A condition that is there already is not added again; when
  * there is no room the newest one gives way. */
 void attention_add(struct scsi_nexus *nexus, uint32_t result);

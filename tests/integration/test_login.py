@@ -242,7 +242,7 @@ def test_connections_beyond_the_limit_are_out_of_resources(start_node):
         pytest.fail(f"the third login got no answer: {error!r}")
     first.log_out()
     first.connection.expect_close()
-    lab.node.events.wait("connection.closed")
+    lab.node.events.wait("session.closed")
     lab.log_in()
 
 
