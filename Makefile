@@ -7,6 +7,14 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 
+# "make asan" builds with sanitizers; "make asan test" tests that build.
+ifneq ($(filter asan,$(MAKECMDGOALS)),)
+override O := $(O)/asan
+CFLAGS   := -O1 -g -fno-omit-frame-pointer
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+export TEST_PATIENCE ?= 3
+endif
+
 PACKAGES := gcc make pkg-config libc6-dev libev-dev libssl-dev libinih-dev libjansson-dev libisal-dev libiscsi-dev \
             check python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark procps
 MODULES  := openssl inih jansson libisal libiscsi check
@@ -86,9 +94,7 @@ unit: $(UNIT_TESTS)
 integration: all
 	@BUILD=$(O) /usr/bin/python3 -m pytest -q -n 4 tests/integration
 
-asan:
-	$(MAKE) O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
-	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' $(filter-out asan,$(MAKECMDGOALS))
+asan: all
 
 layers:
 	@tests/layers
