@@ -6,10 +6,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct workers {
     struct ev_loop *loop; /* borrowed */
-    ev_async finish;
+    int descriptor;       /* an eventfd that a worker writes to when the first work has finished */
+    ev_io finish;
     unsigned
         under_way; /* added and not told yet; while there is one, the loop has a reason to go on */
     pthread_mutex_t lock;
@@ -19,6 +22,16 @@ struct workers {
     unsigned count;
     pthread_t threads[];
 };
+
+/* Under the lock. */
+static void add_finished(struct workers *workers, struct list *link)
+{
+    bool is_first = list_is_empty(&workers->finished);
+
+    list_append(&workers->finished, link);
+    if (is_first)
+        eventfd_write(workers->descriptor, 1);
+}
 
 static void *work_until_stopped(void *argument)
 {
@@ -35,8 +48,7 @@ static void *work_until_stopped(void *argument)
             pthread_mutex_unlock(&workers->lock);
             work->run(work);
             pthread_mutex_lock(&workers->lock);
-            list_append(&workers->finished, link);
-            ev_async_send(workers->loop, &workers->finish);
+            add_finished(workers, link);
         } else if (workers->is_stopping) {
             break;
         } else {
@@ -68,10 +80,14 @@ static void tell_finished(struct workers *workers)
     }
 }
 
-static void on_finish(struct ev_loop *loop, ev_async *watcher, int events)
+static void on_finish(struct ev_loop *loop, ev_io *watcher, int events)
 {
+    struct workers *workers = container_of(watcher, struct workers, finish);
+    eventfd_t count;
+
     (void)loop, (void)events;
-    tell_finished(container_of(watcher, struct workers, finish));
+    eventfd_read(workers->descriptor, &count);
+    tell_finished(workers);
 }
 
 struct workers *workers_new(struct ev_loop *loop, unsigned count)
@@ -80,12 +96,17 @@ struct workers *workers_new(struct ev_loop *loop, unsigned count)
     sigset_t all, before;
 
     workers->loop = loop;
+    workers->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (workers->descriptor < 0) {
+        free(workers);
+        return NULL;
+    }
     list_init(&workers->queue);
     list_init(&workers->finished);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->is_wanted, NULL);
-    ev_async_init(&workers->finish, on_finish);
-    ev_async_start(loop, &workers->finish);
+    ev_io_init(&workers->finish, on_finish, workers->descriptor, EV_READ);
+    ev_io_start(loop, &workers->finish);
     ev_unref(loop);
 
     /* Signals are the loop's. */
@@ -126,7 +147,8 @@ void workers_free(struct workers *workers)
 
     tell_finished(workers);
     ev_ref(workers->loop);
-    ev_async_stop(workers->loop, &workers->finish);
+    ev_io_stop(workers->loop, &workers->finish);
+    close(workers->descriptor);
     pthread_cond_destroy(&workers->is_wanted);
     pthread_mutex_destroy(&workers->lock);
     free(workers);

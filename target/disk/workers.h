@@ -15,7 +15,7 @@ struct work {
     struct list link;    /* the pool's own */
 };
 
-/* NULL: the system gives no thread. */
+/* NULL: the system gives no thread or no descriptor. */
 struct workers *workers_new(struct ev_loop *loop, unsigned count);
 
 /* The work belongs to the pool until its done is called. */
