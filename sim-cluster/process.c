@@ -153,8 +153,8 @@ static pid_t spawn(const char *path, char *const argv[], const char *log_path, i
     pid_t parent = getpid(), pid;
     int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
-    if (log < 0)
-        return -1;
+    if (log < 0) /* a full disk costs the log, not the process */
+        log = open("/dev/null", O_WRONLY | O_CLOEXEC);
     pid = fork();
     if (!pid)
         become(path, argv, control, log, parent);
