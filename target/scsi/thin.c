@@ -109,8 +109,6 @@ static uint32_t write_block(struct scsi_task *task)
 {
     size_t block = task->parameters_size;
 
-    if (task->received < block)
-        return SCSI_LIST_LENGTH_ERROR;
     if (task->parameters[0] == 0 && memcmp(task->parameters, task->parameters + 1, block - 1) == 0)
         return write_zeros(task);
     task->scratch = memory_new(PIECE);
@@ -133,10 +131,13 @@ uint32_t run_write_same(struct scsi_task *task)
         return SCSI_LBA_OUT_OF_RANGE;
     if (task->length > WRITE_SAME_MAXIMUM)
         return result_in_cdb(task, is_sixteen ? 10 : 7, 7);
-    if (is_sixteen && has_flag(task, NDOB))
+    if (is_sixteen && has_flag(task, NDOB)) {
         task->then = write_zeros;
-    else
-        data_collect(task, lun->block_size, write_block);
+        return SCSI_GOOD;
+    }
+    if (task->expected_out != lun->block_size) /* one block, neither less nor more */
+        return SCSI_INVALID_FIELD_IN_CDB;
+    data_collect(task, lun->block_size, write_block);
     return SCSI_GOOD;
 }
 

@@ -70,7 +70,7 @@ static const struct {
     {CDB("\x03\x01\0\0\xff\0"), BYTES("\x72\0\0\0\0\0\0\0")},
     /* REPORT SUPPORTED OPERATION CODES: READ(10), with timeouts, and what is not there */
     {CDB("\xa3\x0c\x01\x28\0\0\0\0\0\xff\0\0"),
-     BYTES("\0\x03\0\x0a\x28\x18\xff\xff\xff\xff\0\xff\xff\0")},
+     BYTES("\0\x03\0\x0a\x28\x18\xff\xff\xff\xff\x1f\xff\xff\0")},
     {CDB("\xa3\x0c\x81\x00\0\0\0\0\0\xff\0\0"),
      BYTES("\0\x83\0\x06\0\0\0\0\0\0\0\x0a\0\0\0\0\0\0\0\0\0\x3c")},
     {CDB("\xa3\x0c\x02\x9e\0\x10\0\0\0\xff\0\0"),

@@ -159,7 +159,7 @@ START_TEST(write_same_without_a_number_goes_to_the_end)
     ck_assert(is_filled(read_blocks(0x1f801, 2047), 2047 * 512, 0x44));
     ck_assert_uint_eq(send(CDB("\x41\0\0\x02\0\x01\0\0\0\0"), block, sizeof block),
                       SCSI_LBA_OUT_OF_RANGE);
-    ck_assert_uint_eq(send(CDB("\x41\0\0\0\0\0\0\0\x01\0"), block, 511), SCSI_LIST_LENGTH_ERROR);
+    ck_assert_uint_eq(send(CDB("\x41\0\0\0\0\0\0\0\x01\0"), block, 511), SCSI_INVALID_FIELD_IN_CDB);
 }
 END_TEST
 

@@ -76,6 +76,7 @@ START_TEST(one_block_is_compared_with_each)
     ck_assert_uint_eq(verify->task.transfer_length, 512);
     ck_assert_uint_ge(get_be32(verify->task.sense + 3), 512);
     memset(same->data, 0x66, 512);
+    same->task.expected_out = 512;
     ck_assert_uint_eq(execute(&fixture, same), SCSI_GOOD);
     memset(verify->data, 0x66, 512);
     ck_assert_uint_eq(run((size_t)_i, 3), SCSI_GOOD);
