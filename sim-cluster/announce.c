@@ -41,8 +41,10 @@ static void on_target_replied(void *owner, json_t *reply, const char *error)
     if (!error) {
         node_join(node);
         moves_node_applied(node, announcement->generation);
-    } else if (!reply || node->state->stage == STAGE_STARTING) {
+    } else if (!reply) {
         fail(announcement, error);
+    } else if (node->state->stage == STAGE_STARTING) {
+        node_fail(node, error);
     } else {
         log_line(LOG_ERROR, "node %d: %s", node->state->config->number, error);
         moves_node_refused(node, announcement->generation);

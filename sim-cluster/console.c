@@ -14,7 +14,8 @@ static const struct {
     const char *name;
     enum tone tone;
     bool is_detail;
-    const char *sentence; /* {field} stands for its value, {field:words} for the words without one */
+    const char *sentence; /* {field} stands for its value, {field:words} for the words without one;
+                             * [what {field} says] is left out without one */
 } lines[] = {
     { "cluster.up",         GOOD,    false, "cluster {cluster} is up: {nodes} nodes, {targets} targets" },
     { "cluster.down",       PLAIN,   false, "cluster {cluster} is down" },
@@ -24,8 +25,8 @@ static const struct {
     { "node.state",         NOTABLE, false, "node {node} is {state}, was {was}" },
     { "node.failed",        BAD,     false, "node {node} has failed: {reason}" },
     { "node.fenced",        NOTABLE, false, "node {node} is fenced, after {duration_ms} ms" },
-    { "target.moved",       GOOD,    false, "target {volume} is on node {to}, was on {from:none}, {duration_ms} ms away" },
-    { "floating_ip.up",     GOOD,    false, "floating IP {address} is up on node {node}, was on {from:none}, {duration_ms} ms away" },
+    { "target.moved",       GOOD,    false, "target {volume} is on node {to}[, was on {from}, {duration_ms} ms away]" },
+    { "floating_ip.up",     GOOD,    false, "floating IP {address} is up on node {node}[, was on {from}, {duration_ms} ms away]" },
     { "floating_ip.down",   NOTABLE, false, "floating IP {address} is down on node {node}: {reason}" },
     { "connections.muted",  NOTABLE, false, "node {node}: {connections} connections kept open and mute" },
     { "portal.up",          PLAIN,   true,  "node {node}: portal {portal} listens" },
@@ -53,24 +54,45 @@ static void print_value(FILE *file, const json_t *value, const char *without)
         fputs(without, file);
 }
 
+/* Prints what {field} or {field:words} stands for; returns what follows it. */
+static const char *print_field(FILE *file, const char *field, const json_t *event)
+{
+    size_t length = strcspn(field, "}") - 1;
+    char name[48], *without;
+
+    snprintf(name, sizeof(name), "%.*s", (int)length, field + 1);
+    without = name + strcspn(name, ":");
+    if (*without)
+        *without++ = '\0';
+    print_value(file, json_object_get(event, name), without);
+    return field + length + 2;
+}
+
+/* Does the first field of "[what {field} says]" have a value? */
+static bool is_told(const char *optional, const json_t *event)
+{
+    const char *field = optional + strcspn(optional, "{") + 1;
+    char name[48];
+    const json_t *value;
+
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(field, "}"), field);
+    value = json_object_get(event, name);
+    return value && !json_is_null(value);
+}
+
 static void print_sentence(FILE *file, const char *sentence, const json_t *event)
 {
     while (*sentence) {
-        size_t plain = strcspn(sentence, "{");
+        size_t plain = strcspn(sentence, "{[]");
 
         fwrite(sentence, 1, plain, file);
         sentence += plain;
-        if (*sentence) {
-            size_t length = strcspn(sentence, "}") - 1;
-            char name[48], *without;
-
-            snprintf(name, sizeof(name), "%.*s", (int)length, sentence + 1);
-            without = name + strcspn(name, ":");
-            if (*without)
-                *without++ = '\0';
-            print_value(file, json_object_get(event, name), without);
-            sentence += length + 2;
-        }
+        if (*sentence == '{')
+            sentence = print_field(file, sentence, event);
+        else if (*sentence == '[' && !is_told(sentence, event))
+            sentence += strcspn(sentence, "]");
+        else if (*sentence)
+            sentence++;
     }
 }
 
@@ -109,8 +131,7 @@ static void print_time(FILE *file, const json_t *event)
 void console_print_event(FILE *file, const json_t *event, bool is_verbose)
 {
     static const char *const colours[] = {"", "\033[32m", "\033[31m", "\033[33m"};
-    const char *name = json_string_value(json_object_get(event, "event"));
-    bool is_coloured = isatty(fileno(file));
+    const char *name = json_string_value(json_object_get(event, "event")), *colour = "";
     size_t row = 0, count = sizeof(lines) / sizeof(*lines);
 
     if (!name)
@@ -119,13 +140,14 @@ void console_print_event(FILE *file, const json_t *event, bool is_verbose)
         row++;
     if (row < count && lines[row].is_detail && !is_verbose)
         return;
+    if (row < count && isatty(fileno(file)))
+        colour = colours[lines[row].tone];
     print_time(file, event);
-    if (is_coloured && row < count)
-        fputs(colours[lines[row].tone], file);
+    fputs(colour, file);
     if (row < count)
         print_sentence(file, lines[row].sentence, event);
     else
         print_fields(file, name, event);
-    fputs(is_coloured ? "\033[0m\n" : "\n", file);
+    fputs(*colour ? "\033[0m\n" : "\n", file);
     fflush(file);
 }

@@ -84,7 +84,7 @@ void moves_holder_refused(struct node *node, struct process *process, const char
     struct cluster_floating_ip *floating = process->subject;
 
     if (node->supervisor->phase == SUPERVISOR_STARTING)
-        supervisor_fail_start(node->supervisor, memory_copy_text(error));
+        supervisor_fail_start(node->supervisor, error);
     log_line(LOG_ERROR, "node %d: %s", node_number(node), error);
     moves_take_down(node, floating, error);
     floating->may_place_at = node_now(node) + MOVES_RETRY_S;

@@ -95,6 +95,14 @@ static bool is_unknown(const struct node *node)
     return node->is_silenced && !is_silent(node, node->silent_since);
 }
 
+static void spoil_start(struct node *node)
+{
+    char *error = memory_format("node %d: %s", node_number(node), node->why);
+
+    supervisor_fail_start(node->supervisor, error);
+    free(error);
+}
+
 void node_fail(struct node *node, const char *why)
 {
     struct supervisor *supervisor = node->supervisor;
@@ -107,7 +115,7 @@ void node_fail(struct node *node, const char *why)
     node->why = memory_copy_text(why);
     node->failed_at = node_now(node);
     if (supervisor->phase == SUPERVISOR_STARTING)
-        supervisor_fail_start(supervisor, memory_format("node %d: %s", node_number(node), why));
+        spoil_start(node);
     if (action == NODE_DO_FENCE) {
         fence(node, false);
     } else if (supervisor->config->detect_delay_ms) {

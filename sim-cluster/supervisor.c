@@ -6,8 +6,10 @@
 #include "sim-cluster/pending.h"
 #include "target/base/memory.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STOP_DEADLINE_S 3.0
 
@@ -71,12 +73,18 @@ static void come_up(struct supervisor *supervisor)
     supervisor->on_started(supervisor->owner, NULL);
 }
 
-void supervisor_fail_start(struct supervisor *supervisor, char *error)
+/* What a user can do about it. */
+static const char *remedy(const char *error)
 {
-    if (supervisor->error)
-        free(error);
-    else
-        supervisor->error = error;
+    return strstr(error, strerror(EADDRINUSE))
+               ? "; \"ss -ltnp\" shows who uses it: end that, or configure another address"
+               : "";
+}
+
+void supervisor_fail_start(struct supervisor *supervisor, const char *error)
+{
+    if (!supervisor->error)
+        supervisor->error = memory_format("%s%s", error, remedy(error));
 }
 
 static void come_down(struct supervisor *supervisor)

@@ -67,8 +67,8 @@ void supervisor_start(struct supervisor *supervisor);
 void supervisor_stop(struct supervisor *supervisor);
 void supervisor_free(struct supervisor *supervisor);
 
-/* The start cannot succeed. Takes the sentence. */
-void supervisor_fail_start(struct supervisor *supervisor, char *error);
+/* The start cannot succeed; the first reason counts. */
+void supervisor_fail_start(struct supervisor *supervisor, const char *error);
 
 struct node *supervisor_find_node(struct supervisor *supervisor, int number);
 /* A child process in `node` that holds the floating IP; NULL: none. */

@@ -160,8 +160,6 @@ static char *prepare(struct run *run, const char *directory)
     char *wrong = check_programs(run->supervisor.programs);
 
     if (!wrong)
-        wrong = network_check(&run->config);
-    if (!wrong)
         wrong = state_directory_open(&run->state, directory);
     if (!wrong)
         wrong = volumes_prepare(&run->config, run->state.path);
@@ -283,6 +281,8 @@ int command_up(const struct options *options)
     if (options->count)
         return command_refuse("up takes no %s", options->arguments[0]);
     wrong = cluster_config_read(&run->config, path);
+    if (!wrong)
+        wrong = network_check(&run->config);
     if (wrong) {
         command_fail(wrong);
         code = EXIT_USAGE;
