@@ -92,7 +92,7 @@ unit: $(UNIT_TESTS)
 	@for test in $^; do CK_VERBOSITY=minimal $$test || exit 1; done
 
 integration: all
-	@BUILD=$(O) /usr/bin/python3 -m pytest -q -n 4 tests/integration
+	@BUILD=$(O) /usr/bin/python3 -m pytest -q -rfEs -n 4 tests/integration
 
 asan: all
 
