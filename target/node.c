@@ -14,6 +14,7 @@ struct node {
     struct ev_loop *loop;
     struct child *child; /* borrowed */
     char *directory;     /* owned; of the volumes */
+    char *run;           /* owned; what the supervisor calls this `up`, or NULL */
     struct workers *workers;
     struct service service;
     struct list portals, releases;
@@ -152,7 +153,7 @@ static char *open_volumes(struct node *node)
         if (target->controller != node->service.node ||
             service_find_volume(&node->service, target->name))
             continue;
-        volume = volume_open(node->loop, node->workers, node->directory, target, &error);
+        volume = volume_open(node->loop, node->workers, node->directory, node->run, target, &error);
         if (!volume)
             return error;
         list_append(&node->service.volumes, &volume->link);
@@ -228,6 +229,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     const char *volumes = json_string_value(json_object_get(request, "volumes"));
     json_t *settings = json_object_get(request, "settings"),
            *workers = json_object_get(settings, "workers");
+    const char *run = json_string_value(json_object_get(request, "run"));
     int number = (int)json_integer_value(json_object_get(request, "node"));
     struct host_settings host_settings;
 
@@ -244,6 +246,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
         return;
     }
     node->directory = memory_copy_text(volumes);
+    node->run = run ? memory_copy_text(run) : NULL;
     node->is_started = true;
     service_init(&node->service, node->loop, number, &host_settings, on_idle, node);
     child_start_events(node->child, "target", number);

@@ -3,6 +3,7 @@
 #include "target/base/event.h"
 #include "target/base/memory.h"
 #include "target/disk/file.h"
+#include "target/volume_store.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -35,8 +36,9 @@ static struct disk *open_disk(struct workers *workers, const char *directory,
     return disk;
 }
 
-static struct scsi_lun *open_lun(struct ev_loop *loop, const struct map_target *target,
-                                 json_t *identity, struct disk *disk, char **error)
+static struct scsi_lun *open_lun(struct ev_loop *loop, const char *run,
+                                 const struct map_target *target, json_t *identity,
+                                 struct disk *disk, struct scsi_store *store, char **error)
 {
     const struct scsi_lun_config config = {
         .volume = target->volume,
@@ -46,6 +48,9 @@ static struct scsi_lun *open_lun(struct ev_loop *loop, const struct map_target *
         .block_size = target->block_size,
         .physical_block_size = target->physical_block_size ? target->physical_block_size : 4096,
         .is_read_only = target->is_read_only,
+        .store = store,
+        .state = volume_store_state(identity),
+        .run = run,
     };
 
     if (config.serial && config.naa && strlen(config.naa) == 32)
@@ -53,17 +58,21 @@ static struct scsi_lun *open_lun(struct ev_loop *loop, const struct map_target *
     *error = memory_format("the identity of volume %s lacks its serial or NAA identifier",
                            target->volume);
     disk_close(disk);
+    store->close(store);
     return NULL;
 }
 
 struct volume *volume_open(struct ev_loop *loop, struct workers *workers, const char *directory,
-                           const struct map_target *target, char **error)
+                           const char *run, const struct map_target *target, char **error)
 {
     json_t *identity = read_identity(directory, target->volume, error);
     struct disk *disk = identity ? open_disk(workers, directory, target, error) : NULL;
-    struct scsi_lun *lun = disk ? open_lun(loop, target, identity, disk, error) : NULL;
+    struct scsi_lun *lun = NULL;
     struct volume *volume;
 
+    if (disk)
+        lun = open_lun(loop, run, target, identity, disk,
+                       volume_store_new(workers, directory, target->volume, identity), error);
     json_decref(identity);
     if (!lun)
         return NULL;

@@ -15,9 +15,9 @@ struct volume {
     bool is_leaving; /* no new session: it moves to another node */
 };
 
-/* Opens volumes/NAME.img and .json below `directory`. NULL: *error, owned by the caller, says what
- * is wrong. */
+/* Opens volumes/NAME.img and .json below `directory`; `run` as in struct scsi_lun_config. NULL:
+ * *error, owned by the caller, says what is wrong. */
 struct volume *volume_open(struct ev_loop *loop, struct workers *workers, const char *directory,
-                           const struct map_target *target, char **error);
+                           const char *run, const struct map_target *target, char **error);
 /* No session may be left. Flushes, closes, frees; then calls done, maybe from within. */
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner);

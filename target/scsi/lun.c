@@ -34,6 +34,9 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     list_init(&lun->nexuses);
     list_init(&lun->ending);
     list_init(&lun->managed);
+    list_init(&lun->changes);
+    lun->store = config->store;
+    store_load(lun, config->state, config->run);
     return lun;
 }
 
@@ -45,10 +48,20 @@ static void on_flushed(struct disk_io *io)
     int error = io->error;
 
     disk_close(lun->order.disk);
+    if (lun->store)
+        lun->store->close(lun->store);
+    free(lun->run);
     free(lun->volume);
     free(lun->serial);
     free(lun);
     closed(owner, error);
+}
+
+void lun_flush_and_free(struct scsi_lun *lun)
+{
+    lun->flush = (struct disk_io){.operation = DISK_FLUSH, .done = on_flushed};
+    if (disk_submit(lun->order.disk, &lun->flush))
+        on_flushed(&lun->flush);
 }
 
 void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner)
@@ -56,9 +69,8 @@ void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner)
     assert(list_is_empty(&lun->nexuses) && list_is_empty(&lun->ending));
     lun->closed = done;
     lun->closed_owner = owner;
-    lun->flush = (struct disk_io){.operation = DISK_FLUSH, .done = on_flushed};
-    if (disk_submit(lun->order.disk, &lun->flush))
-        on_flushed(&lun->flush);
+    if (!lun->is_saving)
+        lun_flush_and_free(lun);
 }
 
 struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_port,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "target/disk/disk.h"
+#include "target/scsi/store.h"
 #include "target/scsi/task.h"
 
 struct scsi_lun;
@@ -12,6 +13,10 @@ struct scsi_lun_config {
     uint64_t size;                            /* bytes, a multiple of block_size */
     uint32_t block_size, physical_block_size; /* bytes */
     bool is_read_only;
+    struct scsi_store *store; /* taken over; NULL: no state outlives this process */
+    json_t *state;            /* borrowed during the call; what the store kept, or NULL */
+    const char *run;          /* copied; another one than with `state`: the power was lost since.
+                                 NULL: not known */
 };
 
 /* `disk` is taken over. */
@@ -23,8 +28,8 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
 typedef void scsi_lun_closed(void *owner, int error);
 void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner);
 
-/* Whether a LUN is that of the only logical unit of a target: single-level LUN 0, by peripheral or by
- * flat space addressing, SAM-5 4.7.7. */
+/* Whether a LUN is that of the only logical unit of a target: single-level LUN 0, by peripheral or
+ * by flat space addressing, SAM-5 4.7.7. */
 static inline bool scsi_lun_is_there(uint64_t lun)
 {
     return lun == 0 || lun == 0x4000000000000000;

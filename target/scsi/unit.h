@@ -22,6 +22,11 @@ struct scsi_lun {
     uint64_t last_ending;           /* serial number of the last one that joined it */
     struct list managed;            /* of struct managed (manage.c): wait for those that end */
 
+    struct scsi_store *store; /* owned; NULL: nothing is kept */
+    char *run;                /* owned; kept with the state */
+    struct list changes;      /* of struct change (store.c) */
+    bool is_saving, is_change_saved, is_touched;
+
     struct disk_io flush; /* of scsi_lun_close */
     scsi_lun_closed *closed;
     void *closed_owner;
@@ -49,6 +54,9 @@ uint32_t attention_take(struct scsi_nexus *nexus);
 bool reserve_is_conflict(const struct scsi_nexus *nexus, const struct scsi_command *command);
 void reserve_drop(struct scsi_lun *lun);
 void reserve_forget(struct scsi_nexus *nexus);
+
+/* The end of scsi_lun_close, once nothing is being saved. */
+void lun_flush_and_free(struct scsi_lun *lun);
 
 /* A task that was aborted with something under way has ended; told by task.c. */
 void manage_end(struct scsi_task *task);
