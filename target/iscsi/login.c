@@ -74,8 +74,9 @@ enum login_status login_take_pair(struct login *login, const struct text_pair *p
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         if (strcmp(keys[i].key, pair->key))
             continue;
-        if (keys[i].once)
-            return take_once(keys[i].once, pair->value);
+        if (keys[i].once) /* who it is, is said once and for all in the first request */
+            return login->state == LOGIN_NEW ? take_once(keys[i].once, pair->value)
+                                             : LOGIN_INITIATOR_ERROR;
         if (login->request.current_stage != STAGE_SECURITY)
             return LOGIN_INITIATOR_ERROR;
         return take_borrowed(keys[i].borrowed, pair->value);

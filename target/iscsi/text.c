@@ -108,6 +108,8 @@ static int parse_hex(const char *digits, uint8_t *bytes, size_t room)
 
 static int parse_base64(const char *digits, uint8_t *bytes, size_t room)
 {
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t length = strlen(digits);
     uint8_t block[TEXT_VALUE_MAX];
     int decoded, padding = 0;
@@ -116,6 +118,9 @@ static int parse_base64(const char *digits, uint8_t *bytes, size_t room)
         return -1;
     while (padding < 2 && digits[length - 1 - (size_t)padding] == '=')
         padding++;
+    /* OpenSSL would skip blanks, and take '=' anywhere. */
+    if (strspn(digits, alphabet) != length - (size_t)padding)
+        return -1;
     decoded = EVP_DecodeBlock(block, (const unsigned char *)digits, (int)length);
     if (decoded < 0 || (size_t)(decoded - padding) > room)
         return -1;
