@@ -127,6 +127,7 @@ static void start_put(struct scsi_task *task, uint64_t offset, const uint8_t *by
     put->item.io = (struct disk_io){.operation = DISK_WRITE,
                                     .offset = task->offset + offset - task->scratch_length,
                                     .length = task->scratch_length + length,
+                                    .is_forced = task->is_forced && length == task->length,
                                     .buffer = put->bytes};
     put->item.done = on_put;
     put->task = task;
@@ -167,6 +168,12 @@ static bool put_medium(struct scsi_task *task, uint64_t offset, const uint8_t *b
     size_t block = task->nexus->lun->block_size, put_length = length;
     size_t missing = task->scratch_length ? block - task->scratch_length : 0;
 
+    /* All of it at once: only this range need reach stable storage, not what others wrote. */
+    if (task->is_forced && length == task->length) {
+        task->after_data = NULL;
+        start_put(task, offset, bytes, length, put_length);
+        return false;
+    }
     if (length < block - task->scratch_length) {
         keep(task, bytes, length);
         return true;
@@ -198,6 +205,7 @@ void data_write(struct scsi_task *task)
 
     task->data = &write;
     task->transfer_length = task->length;
+    task->after_data = task->is_forced ? step_flush : NULL;
 }
 
 /* As put_medium; the checksum is that of the whole blocks. */

@@ -23,7 +23,7 @@ uint8_t *data_answer(struct scsi_task *task, size_t size, uint64_t allocation_le
 void data_collect(struct scsi_task *task, size_t size, scsi_step *after);
 
 /* Data-in from, data-out to the medium at task->offset, task->length bytes. Writes go in whole
- * logical blocks. */
+ * logical blocks; those of a forced task reach stable storage before its status. */
 void data_read(struct scsi_task *task);
 void data_write(struct scsi_task *task);
 

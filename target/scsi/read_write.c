@@ -28,8 +28,8 @@ uint32_t run_write(struct scsi_task *task)
 
     if (result)
         return result;
+    task->is_forced = is_forced(task);
     data_write(task);
-    task->after_data = is_forced(task) ? step_flush : NULL;
     return SCSI_GOOD;
 }
 

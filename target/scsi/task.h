@@ -75,6 +75,7 @@ struct scsi_task {
     enum scsi_stage stage;
     bool is_waiting;      /* the transport waits for on_next */
     bool is_ending;       /* aborted: ends when nothing is under way */
+    bool is_forced;       /* FUA: its data must be on stable storage before its status */
     bool has_information; /* for the sense data, like the next two (result.h) */
     uint32_t field;       /* of the CDB or the parameter list */
     uint64_t information;

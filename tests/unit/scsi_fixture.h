@@ -73,7 +73,7 @@ struct held_disk {
     struct list held; /* of struct disk_io, by work.link */
     bool is_holding;
     int error;
-    unsigned flushes;
+    unsigned flushes, forced;
 };
 
 static bool held_attempt(struct disk *disk, struct disk_io *io)
@@ -91,6 +91,7 @@ static void held_start(struct disk *disk, struct disk_io *io)
     struct held_disk *held = container_of(disk, struct held_disk, disk);
 
     held->flushes += io->operation == DISK_FLUSH;
+    held->forced += io->is_forced;
     if (held->is_holding)
         list_append(&held->held, &io->work.link);
     else

@@ -128,17 +128,25 @@ START_TEST(forced_unit_access_and_synchronize_cache_reach_the_disk)
 {
     static const struct {
         const char *cdb;
-        unsigned flushes;
+        size_t cut;
+        unsigned flushes, forced;
     } cdbs[] = {
-        {"\x2a\x08\0\0\0\0\0\0\x01\0", 1}, {"\x28\x08\0\0\0\0\0\0\x01\0", 1},
-        {"\x2a\x10\0\0\0\0\0\0\x01\0", 0}, {"\x28\0\0\0\0\0\0\0\x01\0", 0},
-        {"\x35\0\0\0\0\0\0\0\0\0", 1},     {"\x35\x02\0\0\0\0\0\0\0\0", 1},
+        {"\x2a\x08\0\0\0\0\0\0\x02\0", 1024, 0, 1}, /* at once: this range alone */
+        {"\x2a\x08\0\0\0\0\0\0\x02\0", 1023, 1, 0}, {"\x2a\x08\0\0\0\0\0\0\x02\0", 512, 1, 0},
+        {"\x28\x08\0\0\0\0\0\0\x02\0", 1024, 1, 0}, {"\x2a\x10\0\0\0\0\0\0\x02\0", 1024, 0, 0},
+        {"\x28\0\0\0\0\0\0\0\x02\0", 1024, 0, 0},   {"\x35\0\0\0\0\0\0\0\0\0", 1024, 1, 0},
+        {"\x35\x02\0\0\0\0\0\0\0\0", 1024, 1, 0},
     };
 
-    for (size_t i = 0; i < sizeof cdbs / sizeof cdbs[0]; i++) {
-        fixture.held->flushes = 0;
-        ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, cdbs[i].cdb, 10), SCSI_GOOD);
+    for (size_t i = 0; i < COUNT(cdbs); i++) {
+        struct exchange *exchange = new_exchange(fixture.nexus, cdbs[i].cdb, 10);
+
+        exchange->cut = cdbs[i].cut;
+        fixture.held->flushes = fixture.held->forced = 0;
+        ck_assert_uint_eq(execute(&fixture, exchange), SCSI_GOOD);
         ck_assert_uint_eq(fixture.held->flushes, cdbs[i].flushes);
+        ck_assert_uint_eq(fixture.held->forced, cdbs[i].forced);
+        free(exchange);
     }
 }
 END_TEST
