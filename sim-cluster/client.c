@@ -87,7 +87,7 @@ static bool send_all(int fd, const char *bytes, size_t length)
     return true;
 }
 
-json_t *client_ask(struct connection *connection, json_t *request)
+json_t *client_ask(struct connection *connection, json_t *request, int timeout_ms)
 {
     char *text = json_dumps(request, JSON_COMPACT);
     bool is_sent =
@@ -95,5 +95,5 @@ json_t *client_ask(struct connection *connection, json_t *request)
 
     json_decref(request);
     free(text);
-    return is_sent ? client_read(connection, -1) : NULL;
+    return is_sent ? client_read(connection, timeout_ms) : NULL;
 }

@@ -6,6 +6,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+/* For what is answered at once. */
+enum { CLIENT_PATIENCE_MS = 5000 };
+
 struct connection {
     int fd; /* -1: not connected */
     struct buffer in;
@@ -15,7 +18,8 @@ struct connection {
 int client_connect(struct connection *connection, const char *state_directory);
 void client_close(struct connection *connection);
 
-/* Takes the request. NULL: the supervisor has gone. */
-json_t *client_ask(struct connection *connection, json_t *request);
+/* Takes the request. NULL: the supervisor has gone, or has not answered for `timeout_ms` (-1: any
+ * time will do). */
+json_t *client_ask(struct connection *connection, json_t *request, int timeout_ms);
 /* The next line. NULL: the end, or, after `timeout_ms` (-1: never), nothing. */
 json_t *client_read(struct connection *connection, int timeout_ms);

@@ -64,7 +64,7 @@ static char *reach(struct connection *connection, const struct options *options)
 }
 
 /* Asks and closes. NULL after a sentence; an owned reply otherwise. */
-static json_t *ask(const struct options *options, json_t *request)
+static json_t *ask(const struct options *options, json_t *request, int timeout_ms)
 {
     struct connection connection;
     char *directory = reach(&connection, options);
@@ -75,11 +75,11 @@ static json_t *ask(const struct options *options, json_t *request)
         json_decref(request);
         return NULL;
     }
-    reply = client_ask(&connection, request);
+    reply = client_ask(&connection, request, timeout_ms);
     client_close(&connection);
     free(directory);
     if (!reply) {
-        command_fail(memory_copy_text("the cluster went away before it answered"));
+        command_fail(memory_copy_text("the cluster went away, or does not answer"));
         return NULL;
     }
     error = json_string_value(json_object_get(reply, "error"));
@@ -102,7 +102,7 @@ int command_status(const struct options *options)
 
     if (options->count)
         return command_refuse("status takes no %s", options->arguments[0]);
-    reply = ask(options, json_pack("{s:s}", "request", "status"));
+    reply = ask(options, json_pack("{s:s}", "request", "status"), CLIENT_PATIENCE_MS);
     if (!reply)
         return EXIT_FAILED;
     if (options->is_json)
@@ -116,7 +116,7 @@ int command_status(const struct options *options)
 /* The reply of a verb that changes something: a line, or the reply itself. */
 static int change(const struct options *options, json_t *request, const char *what)
 {
-    json_t *reply = ask(options, request);
+    json_t *reply = ask(options, request, -1);
 
     if (!reply)
         return EXIT_FAILED;
@@ -231,7 +231,7 @@ int command_down(const struct options *options)
     directory = reach(&connection, options);
     if (!directory)
         return EXIT_FAILED;
-    json_decref(client_ask(&connection, json_pack("{s:s}", "request", "down")));
+    json_decref(client_ask(&connection, json_pack("{s:s}", "request", "down"), -1));
     client_close(&connection);
     if (!wait_for_lock(directory))
         return command_fail(memory_format("the supervisor on %s has not ended", directory));
@@ -288,7 +288,7 @@ static int follow(const struct options *options)
 
     if (!directory)
         return EXIT_FAILED;
-    message = client_ask(&connection, json_pack("{s:s}", "request", "events"));
+    message = client_ask(&connection, json_pack("{s:s}", "request", "events"), CLIENT_PATIENCE_MS);
     print_record(options, directory, "events.jsonl",
                  (long)json_integer_value(json_object_get(message, "recorded")));
     free(directory);

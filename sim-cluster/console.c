@@ -35,8 +35,8 @@ static const struct {
     { "volume.closed",      PLAIN,   true,  "node {node}: target {target} closed" },
     { "login.redirected",   PLAIN,   false, "node {node}: {initiator} is redirected from {portal} to {to}" },
     { "login.refused",      BAD,     false, "node {node}: {initiator:an initiator} is refused at {portal}: {reason}" },
-    { "session.opened",     GOOD,    false, "node {node}: session of {initiator} with {target:discovery}" },
-    { "session.closed",     PLAIN,   false, "node {node}: session of {initiator} with {target:discovery} is over: {reason}" },
+    { "session.opened",     GOOD,    false, "node {node}: session of {initiator} for {target:discovery}" },
+    { "session.closed",     PLAIN,   false, "node {node}: session of {initiator} for {target:discovery} is over: {reason}" },
     { "connection.closed",  PLAIN,   true,  "node {node}: connection from {peer} closed: {reason}" },
     { "task_management",    NOTABLE, false, "node {node}: {initiator} asks for {function} on {target}" },
 };

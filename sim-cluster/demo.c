@@ -152,7 +152,8 @@ static char *begin(struct demo *demo)
     demo->is_up = true;
     if (client_connect(&demo->events, demo->state))
         return memory_copy_text("the cluster does not answer");
-    json_decref(client_ask(&demo->events, json_pack("{s:s}", "request", "events")));
+    json_decref(
+        client_ask(&demo->events, json_pack("{s:s}", "request", "events"), CLIENT_PATIENCE_MS));
     return NULL;
 }
 
@@ -209,7 +210,8 @@ static struct places look(struct demo *demo)
 
     if (client_connect(&connection, demo->state))
         return places;
-    json_t *reply = client_ask(&connection, json_pack("{s:s}", "request", "status"));
+    json_t *reply =
+        client_ask(&connection, json_pack("{s:s}", "request", "status"), CLIENT_PATIENCE_MS);
     json_t *status = json_object_get(reply, "status");
 
     json_unpack(status, "{s:[{s:i}]}", "targets", "controller", &places.serving);

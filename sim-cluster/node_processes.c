@@ -62,9 +62,9 @@ static struct process *spawn(struct node *node, const char *name, char *const ar
     struct supervisor *supervisor = node->supervisor;
     char *program = memory_format("%s/%s", supervisor->programs, name);
     char *log_path = memory_format("%s/log/%s.log", supervisor->directory, log);
-    struct process *process =
-        process_start(supervisor->loop, program, arguments, log_path,
-                      &(struct process_watch){on_event, on_broken, on_ended, node});
+    struct process_start start = {program, arguments, log_path, supervisor->lock};
+    struct process *process = process_start(
+        supervisor->loop, &start, &(struct process_watch){on_event, on_broken, on_ended, node});
     int error = errno;
 
     free(program);

@@ -8,11 +8,6 @@
 
 #define IN(state) (1 << (state))
 
-static int number_of(const struct node *node)
-{
-    return node->state->config->number;
-}
-
 /* ---- when it is done ---- */
 
 static json_t *check_killed(struct supervisor *supervisor, const struct pending *pending)
@@ -32,28 +27,40 @@ static json_t *check_started(struct supervisor *supervisor, const struct pending
     if (node->state->stage == STAGE_SERVING && node->state->state == NODE_UP)
         return pending_done(supervisor, pending);
     if (node->state->stage == STAGE_GONE && !node->wants_start)
-        return pending_error("node %d did not start: %s", number_of(node),
+        return pending_error("node %d did not start: %s", node_number(node),
                              node->why ? node->why : "it was stopped");
     return NULL;
 }
 
+/* Is something of the node still there, or on its way from it? */
+static bool is_leaving(const struct cluster *cluster, int node)
+{
+    for (size_t i = 0; i < cluster->target_count; i++) {
+        const struct cluster_target *target = &cluster->targets[i];
+
+        if (target->controller == node ||
+            (target->previous == node && target->phase != TARGET_SERVING))
+            return true;
+    }
+    for (size_t i = 0; i < cluster->floating_ip_count; i++) {
+        const struct cluster_floating_ip *floating = &cluster->floating_ips[i];
+
+        if (floating->node == node ||
+            (floating->previous == node && floating->phase != FLOATING_UP))
+            return true;
+    }
+    return false;
+}
+
 static json_t *check_drained(struct supervisor *supervisor, const struct pending *pending)
 {
-    const struct cluster *cluster = &supervisor->cluster;
     const struct node *node = pending->node;
 
-    for (size_t i = 0; i < cluster->target_count; i++)
-        if (cluster->targets[i].controller == number_of(node) ||
-            cluster->targets[i].phase != TARGET_SERVING)
-            return node->state->state == NODE_DRAINING
-                       ? NULL
-                       : pending_error("node %d is %s: it was not drained", number_of(node),
-                                       node_state_names[node->state->state]);
-    for (size_t i = 0; i < cluster->floating_ip_count; i++)
-        if (cluster->floating_ips[i].node == number_of(node) ||
-            cluster->floating_ips[i].phase != FLOATING_UP)
-            return NULL;
-    return pending_done(supervisor, pending);
+    if (node->state->state != NODE_DRAINING)
+        return pending_error("node %d is %s: it was not drained", node_number(node),
+                             node_state_names[node->state->state]);
+    return is_leaving(&supervisor->cluster, node_number(node)) ? NULL
+                                                               : pending_done(supervisor, pending);
 }
 
 /* ---- what it does ---- */
@@ -76,7 +83,7 @@ static json_t *run_freeze(struct node *node)
 static json_t *run_thaw(struct node *node)
 {
     if (node->state->stage != STAGE_SERVING)
-        return pending_error("node %d has been given up already", number_of(node));
+        return pending_error("node %d has been given up already", node_number(node));
     LIST_FOR_EACH(link, &node->processes)
     container_of(link, struct process, link)->heard_at = ev_now(node->supervisor->loop);
     node_signal(node, SIGCONT);
@@ -104,11 +111,11 @@ static json_t *run_drain(struct node *node)
 
     node->state->state = NODE_DRAINING; /* as placement has to see it */
     for (size_t i = 0; i < cluster->target_count && !refusal; i++)
-        if (cluster->targets[i].controller == number_of(node) &&
+        if (cluster->targets[i].controller == node_number(node) &&
             !cluster_place_target(cluster, &cluster->targets[i]))
             refusal = pending_error("no other node can take %s", cluster->targets[i].config->name);
     for (size_t i = 0; i < cluster->floating_ip_count && !refusal; i++)
-        if (cluster->floating_ips[i].node == number_of(node) &&
+        if (cluster->floating_ips[i].node == node_number(node) &&
             !cluster_place_floating_ip(cluster, &cluster->floating_ips[i]))
             refusal = pending_error("no other node can take its floating IP");
     node->state->state = NODE_UP;
@@ -159,7 +166,7 @@ json_t *node_verbs_run(struct node *node, const char *verb, pending_check **chec
         if (strcmp(verbs[i].name, verb))
             continue;
         if (!(verbs[i].states & IN(node->state->state)))
-            return pending_error("node %d is %s: it cannot %s now", number_of(node),
+            return pending_error("node %d is %s: it cannot %s now", node_number(node),
                                  node_state_names[node->state->state], verb);
         *check = verbs[i].check;
         return verbs[i].run(node);

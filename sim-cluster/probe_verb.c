@@ -14,8 +14,10 @@ static json_t *ask_cluster(const char *state, const char *initiator)
     json_t *reply = NULL;
 
     if (directory && !client_connect(&connection, directory)) {
-        reply = client_ask(&connection, json_pack("{s:s, s:s}", "request", "probe-defaults",
-                                                  "initiator", initiator));
+        reply =
+            client_ask(&connection,
+                       json_pack("{s:s, s:s}", "request", "probe-defaults", "initiator", initiator),
+                       CLIENT_PATIENCE_MS);
         client_close(&connection);
     }
     free(directory);

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONTROL_DESCRIPTOR = 3, PHRASE_SIZE = 128 };
+enum { CONTROL_DESCRIPTOR = 3, LOCK_DESCRIPTOR = 4, PHRASE_SIZE = 128 };
 
 struct process_internals {
     struct process process;
@@ -126,8 +126,19 @@ static void on_reapable(struct ev_loop *loop, ev_io *watcher, int events)
     end_when_done(internals);
 }
 
-/* In the child, between fork and exec. */
-static void become(const char *path, char *const argv[], int control, int log, pid_t parent)
+/* In the child, between fork and exec: all of `descriptors` at once become 0, 1, 2, 3, 4. */
+static void place_descriptors(const int descriptors[LOCK_DESCRIPTOR + 1])
+{
+    int moved[LOCK_DESCRIPTOR + 1];
+
+    for (int i = 0; i <= LOCK_DESCRIPTOR; i++)
+        moved[i] = fcntl(descriptors[i], F_DUPFD, LOCK_DESCRIPTOR + 1);
+    for (int i = 0; i <= LOCK_DESCRIPTOR; i++)
+        dup2(moved[i], i);
+    close_range(LOCK_DESCRIPTOR + 1, ~0U, 0);
+}
+
+static void become(const struct process_start *start, int control, int log, pid_t parent)
 {
     int null = open("/dev/null", O_RDWR);
 
@@ -135,29 +146,22 @@ static void become(const char *path, char *const argv[], int control, int log, p
     if (getppid() != parent)
         _exit(127);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the supervisor */
-    dup2(null, STDIN_FILENO);
-    dup2(null, STDOUT_FILENO);
-    dup2(log, STDERR_FILENO);
-    if (control == CONTROL_DESCRIPTOR)
-        fcntl(control, F_SETFD, 0);
-    else
-        dup2(control, CONTROL_DESCRIPTOR);
-    close_range(CONTROL_DESCRIPTOR + 1, ~0U, 0);
-    execv(path, argv);
-    dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", path, strerror(errno));
+    place_descriptors((int[]){null, null, log, control, start->lock});
+    execv(start->path, start->argv);
+    dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", start->path, strerror(errno));
     _exit(127);
 }
 
-static pid_t spawn(const char *path, char *const argv[], const char *log_path, int control)
+static pid_t spawn(const struct process_start *start, int control)
 {
     pid_t parent = getpid(), pid;
-    int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int log = open(start->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
     if (log < 0) /* a full disk costs the log, not the process */
         log = open("/dev/null", O_WRONLY | O_CLOEXEC);
     pid = fork();
     if (!pid)
-        become(path, argv, control, log, parent);
+        become(start, control, log, parent);
     close(log);
     return pid;
 }
@@ -180,15 +184,15 @@ static struct process *watch_process(struct ev_loop *loop, pid_t pid, int pidfd,
     return &internals->process;
 }
 
-struct process *process_start(struct ev_loop *loop, const char *path, char *const argv[],
-                              const char *log, const struct process_watch *watch)
+struct process *process_start(struct ev_loop *loop, const struct process_start *start,
+                              const struct process_watch *watch)
 {
     int ends[2], pidfd = -1, error;
     pid_t pid;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
         return NULL;
-    pid = spawn(path, argv, log, ends[1]);
+    pid = spawn(start, ends[1]);
     error = errno;
     close(ends[1]);
     if (pid > 0 && (pidfd = pidfd_open(pid, 0)) < 0) {

@@ -40,10 +40,16 @@ struct process {
     struct process_internals *internals;
 };
 
-/* `path` of the program; `argv` ends with NULL; stderr is appended to the file `log`. NULL with
- * errno set: could not be started. */
-struct process *process_start(struct ev_loop *loop, const char *path, char *const argv[],
-                              const char *log, const struct process_watch *watch);
+struct process_start {
+    const char *path;  /* of the program */
+    char *const *argv; /* ends with NULL */
+    const char *log;   /* the file its stderr is appended to */
+    int lock;          /* a descriptor that it keeps open for as long as it lives */
+};
+
+/* NULL with errno set: could not be started. */
+struct process *process_start(struct ev_loop *loop, const struct process_start *start,
+                              const struct process_watch *watch);
 void process_free(struct process *process);
 
 /* Takes `request`. `on_replied` may be NULL; it is called once, later, also when the process ends.

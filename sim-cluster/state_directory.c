@@ -1,17 +1,22 @@
 #include "sim-cluster/state_directory.h"
 
+#include "sim-cluster/client.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_TRIES = 60, LOCK_NAP_MS = 50 };
 
 char *state_directory_file(const char *path, const char *name)
 {
@@ -56,33 +61,64 @@ static char *cannot(const char *path, int error)
                          path, strerror(error));
 }
 
+/* The supervisor that wrote the lock; 0: not known. */
+static pid_t read_holder(int fd)
+{
+    char text[32] = "";
+
+    return pread(fd, text, sizeof(text) - 1, 0) > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+/* Does its supervisor listen? One that was killed does not, and its children are dying. */
+static bool is_alive(const char *path)
+{
+    struct connection connection;
+    bool is_connected = !client_connect(&connection, path);
+
+    client_close(&connection);
+    return is_connected;
+}
+
+/* 0 or -1. */
+static int lock_when_dead(const char *path, int fd)
+{
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
+        if (i == LOCK_TRIES || is_alive(path))
+            return -1;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_NAP_MS * 1000000L}, NULL);
+    }
+    return 0;
+}
+
+static char *explain_lock(const char *path, pid_t holder)
+{
+    if (!is_alive(path))
+        return memory_format("the cluster on %s, process %d, does not answer, and something of it "
+                             "still runs: \"pgrep -a 'sim-cluster|target|portalgroup'\" shows it",
+                             path, (int)holder);
+    return memory_format("a cluster already runs on %s, process %d; \"sim-cluster down --state "
+                         "%s\" ends it, --state DIR starts another one",
+                         path, (int)holder, path);
+}
+
 static char *take_lock(struct state_directory *state)
 {
-    char *path = state_directory_file(state->path, "lock"), holder[32] = "", line[32];
+    char *path = state_directory_file(state->path, "lock"), line[32], *wrong = NULL;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int length = snprintf(line, sizeof(line), "%d\n", (int)getpid());
 
     free(path);
     if (fd < 0)
         return cannot(state->path, errno);
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
-        ssize_t length = read(fd, holder, sizeof(holder) - 1);
-
+    if (lock_when_dead(state->path, fd))
+        wrong = explain_lock(state->path, read_holder(fd));
+    else if (ftruncate(fd, 0) || pwrite(fd, line, (size_t)length, 0) != length)
+        wrong = cannot(state->path, errno);
+    if (wrong)
         close(fd);
-        holder[length > 0 ? strcspn(holder, "\n") : 0] = '\0';
-        return memory_format("a cluster already runs on %s%s%s; \"sim-cluster down --state %s\" "
-                             "ends it, --state DIR starts another one",
-                             state->path, *holder ? ", process " : "", holder, state->path);
-    }
-    int length = snprintf(line, sizeof(line), "%d\n", (int)getpid());
-
-    if (ftruncate(fd, 0) || pwrite(fd, line, (size_t)length, 0) != length) {
-        int error = errno;
-
-        close(fd);
-        return cannot(state->path, error);
-    }
-    state->lock = fd;
-    return NULL;
+    else
+        state->lock = fd;
+    return wrong;
 }
 
 static char *make_parts(const struct state_directory *state)

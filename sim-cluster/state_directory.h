@@ -3,6 +3,8 @@
 
 #include "sim-cluster/cluster_config.h"
 
+/* The lock is held by the supervisor and by every child it starts, so that a new cluster begins
+ * only when nothing of the last one runs any more, however that ended. */
 struct state_directory {
     char *path; /* owned, absolute */
     int lock;   /* descriptor, or -1 */

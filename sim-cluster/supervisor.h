@@ -43,6 +43,7 @@ struct supervisor {
     struct ev_loop *loop;
     const struct cluster_config *config;
     const char *directory; /* borrowed: the state directory */
+    int lock;              /* borrowed: its lock, which children hold with us */
     char *programs;        /* owned: where target and portalgroup are */
     struct cluster cluster;
     struct node *nodes; /* as many as cluster.nodes, in the same order */
@@ -60,7 +61,7 @@ struct supervisor {
     void *owner;
 };
 
-/* Starts all nodes. `supervisor` is zeroed but for loop, config, directory, programs, and the
+/* Starts all nodes. `supervisor` is zeroed but for loop, config, directory, lock, programs, and the
  * callbacks with their owner. */
 void supervisor_start(struct supervisor *supervisor);
 /* Ends all processes, politely first; then the loop is broken. */

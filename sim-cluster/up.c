@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,14 @@ struct run {
 
 /* ---- events ---- */
 
+/* A terminal that is held, or a pipe that nobody reads, costs lines; the cluster does not wait. */
+static bool can_print(void)
+{
+    struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&ready, 1, 0) == 1;
+}
+
 static void on_event(void *owner, json_t *event)
 {
     struct run *run = owner;
@@ -42,7 +51,7 @@ static void on_event(void *owner, json_t *event)
     events_append(&run->events, event);
     run->supervisor.recorded = run->events.size;
     server_publish(&run->server, event);
-    if (run->ready < 0)
+    if (run->ready < 0 && can_print())
         console_print_event(stdout, event, run->options->is_verbose);
 }
 
@@ -199,8 +208,9 @@ static int serve(struct run *run)
     watch_signals(run, loop);
     supervisor_start(&run->supervisor);
     ev_run(loop, 0);
-    if (!run->has_started && run->supervisor.error)
-        code = fail(run, run->supervisor.error);
+    if (!run->has_started)
+        code = fail(run, run->supervisor.error ? run->supervisor.error
+                                               : "it was stopped before the cluster was up");
     supervisor_free(&run->supervisor);
     return code;
 }
@@ -220,6 +230,7 @@ static int start_and_serve(struct run *run, const char *directory)
     wrong = prepare(run, directory);
     if (!wrong) {
         run->supervisor.directory = run->state.path;
+        run->supervisor.lock = run->state.lock;
         code = serve(run);
     } else {
         code = fail(run, wrong);
