@@ -36,11 +36,11 @@ UNIT_TESTS  := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_
 PROGRAMS    := $(O)/target $(O)/portalgroup $(O)/sim-cluster
 
 # Goals that a bare machine starts with install what is missing first.
-FIRST := $(if $(filter run demo test,$(MAKECMDGOALS)),deps)
+FIRST := $(if $(filter run demo test bench-%,$(MAKECMDGOALS)),deps)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run demo test unit integration asan layers format install clean
+.PHONY: all deps run demo test unit integration bench-failover bench-libiscsi asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -94,6 +94,13 @@ unit: $(UNIT_TESTS)
 integration: all
 	@BUILD=$(O) /usr/bin/python3 -m pytest -q -rfEs -n 4 tests/integration
 
+# Figures rather than verdicts; they take minutes.
+bench-failover: $(FIRST) all
+	@BUILD=$(O) /usr/bin/python3 tests/bench/failover.py --json $(O)/bench-failover.json
+
+bench-libiscsi: $(FIRST) all
+	@BUILD=$(O) /usr/bin/python3 tests/bench/libiscsi_suite.py --json $(O)/bench-libiscsi.json
+
 asan: all
 
 layers:
@@ -105,7 +112,7 @@ format:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sim-cluster $(DESTDIR)$(PREFIX)/share/man/man1
 	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	cp -r configs/. $(DESTDIR)$(PREFIX)/share/sim-cluster
+	cp -r --no-preserve=mode,ownership configs/. $(DESTDIR)$(PREFIX)/share/sim-cluster
 	install -m 644 sim-cluster/sim-cluster.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:

@@ -99,7 +99,7 @@ def memory_kib(pid):
 def settled_holdings(cluster, wanted):
     """Sessions take a moment to end: asks until it is as wanted, or gives what there is."""
     until = time.monotonic() + 5
-    while (found := holdings(cluster)) != wanted and wanted and time.monotonic() < until:
+    while (found := holdings(cluster)) != wanted and time.monotonic() < until:
         time.sleep(0.1)
     return found
 

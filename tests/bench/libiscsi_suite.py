@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs libiscsi's conformance suite (iscsi-test-cu), each test in a process of its own.
 
-Against a cluster of its own through the floating IP, or against --url. Prints pass, fail or skip by
-name, what failed in the suite's words, and the totals by family. The suite destroys what the volume
+Against a cluster of its own through the floating IP, or against --url. Prints pass, fail, known
+(to fail, and why) or skip by name, what failed in the suite's words, and the totals by family. The suite destroys what the volume
 holds.
 """
 
@@ -21,7 +21,16 @@ from cluster import Cluster, iqn  # noqa: E402
 
 FAMILIES = ["iSCSI*", "ReadCapacity*", "Read6", "Read10", "Read12", "Read16", "Write10", "Write12",
             "Write16", "TestUnitReady", "Inquiry", "ModeSense6", "Unmap", "WriteSame*", "Reserve6"]
-OUTCOMES = ["pass", "fail", "skip", "timeout"]
+OUTCOMES = ["pass", "fail", "known", "skip", "timeout"]
+# What fails in libiscsi 1.19 against a target that does the right thing, and why.
+KNOWN = {
+    "WriteSame10.UnmapUntilEnd": "sends blocks of 0xff with UNMAP and wants zeros back: with LBPRZ "
+                                 "set such blocks must be written as they are",
+    "iSCSIdatasn.iSCSIDataSnInvalid": "after the second of its four bad writes it has logged in "
+                                      "again and sends the third as good immediate data",
+    "iSCSITMF.LUNResetSimpleAsync": "looks at a flag before the answer that sets it, so that it "
+                                    "passes only after AbortTaskSimpleAsync in the same process",
+}
 
 
 def list_tests(families):
@@ -62,8 +71,12 @@ def run_all(names, url, limit):
     for name in names:
         outcome, output = run_test(name, url, limit)
         result = {"test": name.removeprefix("ALL."), "outcome": outcome}
-        print(f"{outcome:8s}{result['test']}", flush=True)
-        if outcome in ("fail", "timeout"):
+        if outcome == "fail" and result["test"] in KNOWN:
+            result |= {"outcome": "known", "why": KNOWN[result["test"]]}
+        print(f"{result['outcome']:8s}{result['test']}", flush=True)
+        if result["outcome"] == "known":
+            print(f"            {result['why']}")
+        elif outcome in ("fail", "timeout"):
             result["complaints"] = complaints(output)
             for line in result["complaints"]:
                 print(f"            {line}")
