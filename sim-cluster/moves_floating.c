@@ -36,7 +36,8 @@ void moves_take_down(struct node *node, struct cluster_floating_ip *floating, co
 
     if (floating->phase == FLOATING_UP) {
         floating->previous = floating->node;
-        floating->stopped_at = node_now(node);
+        floating->stopped_at =
+            node->state->stage == STAGE_SERVING ? node_now(node) : node->failed_at;
         event(EVENT_FLOATING_IP_DOWN,
               text("address", address_format_host(&floating->config->subnet.address, address)),
               number("node", node_number(node)), text("reason", why));

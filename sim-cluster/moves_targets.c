@@ -34,7 +34,7 @@ void moves_begin_absence(struct node *node, struct cluster_target *target, enum 
 {
     if (target->phase == TARGET_SERVING) {
         target->previous = target->controller;
-        target->stopped_at = node_now(node);
+        target->stopped_at = phase == TARGET_LOST ? node->failed_at : node_now(node);
         node->supervisor->published_stale = true;
     }
     target->phase = phase;

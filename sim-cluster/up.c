@@ -134,7 +134,10 @@ static void watch_signals(struct run *run, struct ev_loop *loop)
     run->interrupted.data = run->terminated.data = run->hung_up.data = run;
     ev_signal_start(loop, &run->interrupted);
     ev_signal_start(loop, &run->terminated);
-    ev_signal_start(loop, &run->hung_up);
+    if (signal(SIGHUP, SIG_DFL) != SIG_IGN)
+        ev_signal_start(loop, &run->hung_up);
+    else
+        signal(SIGHUP, SIG_IGN); /* nohup */
 }
 
 /* Many connections need many descriptors, in the children too. */
