@@ -116,6 +116,11 @@ static bool span(struct task *task, uint32_t offset, uint32_t length, int *fd,
     return true;
 }
 
+static void spoil(struct task *task)
+{
+    scsi_spoil(scsi_of(task));
+}
+
 static enum port_next finish(struct task *task)
 {
     return next_of(task, scsi_finish(scsi_of(task)));
@@ -151,6 +156,7 @@ static const struct port_operations operations = {
     .get = get,
     .has_failed = has_failed,
     .span = span,
+    .spoil = spoil,
     .finish = finish,
     .abort = abort_task,
     .manage = manage,

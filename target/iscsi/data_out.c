@@ -40,9 +40,9 @@ static void go_on_writing(struct task *task)
     } else if (task->phase == TASK_WRITING) {
         if (task->solicited < task->received)
             task->solicited = task->received;
-        if (task->received >= task->wanted)
+        if (task->received >= task->wanted || (task->is_spoiled && !task->r2t_count))
             transfer_finish(task);
-        else
+        else if (!task->is_spoiled)
             solicit(task);
     }
 }
@@ -67,7 +67,7 @@ void transfer_take(struct task *task, const uint8_t *bytes, uint32_t length)
     task->received += length;
     if (task->phase == TASK_BEGINNING)
         buffer_append(&task->early, bytes, length);
-    else if (task->phase == TASK_WRITING)
+    else if (task->phase == TASK_WRITING && !task->is_spoiled)
         put(task, offset, bytes, length);
 }
 
@@ -75,7 +75,9 @@ void transfer_start_writing(struct task *task)
 {
     task->phase = TASK_WRITING;
     task->wanted = transfer_least(task->expected_out, task->transfer_length);
-    if (task->early.length)
+    if (task->is_spoiled)
+        transfer_port(task)->spoil(task);
+    else if (task->early.length)
         put(task, 0, (uint8_t *)buffer_content(&task->early), (uint32_t)task->early.length);
     buffer_free(&task->early);
     go_on_writing(task);
@@ -96,11 +98,17 @@ static const char *data_out_error(const struct task *task, const struct pdu_data
                           : task->r2ts[0].end;
     if (data->offset != task->received || end > most)
         return "data-out outside of its range";
-    if (data->data_sn != task->data_sn)
-        return "DataSN out of order";
     if (!is_unsolicited && data->is_final != (end == most))
         return "data-out sequence of the wrong length";
     return NULL;
+}
+
+/* RFC 7143 7.9: without recovery within a command, data that may be missing costs the command. */
+static void spoil(struct task *task)
+{
+    if (task->phase == TASK_WRITING && !task->is_spoiled)
+        transfer_port(task)->spoil(task);
+    task->is_spoiled = true;
 }
 
 const char *transfer_begin_data_out(struct session *session, const struct pdu *pdu)
@@ -116,7 +124,8 @@ const char *transfer_begin_data_out(struct session *session, const struct pdu *p
     why = data_out_error(task, &data, pdu->data_length);
     if (why)
         return session_protocol_error(session, pdu, why);
-    task->data_sn++;
+    if (data.data_sn != task->data_sn++)
+        spoil(task);
     session->incoming = task;
     return NULL;
 }

@@ -35,6 +35,8 @@ struct port_operations {
     bool (*has_failed)(const struct task *task);
     bool (*span)(struct task *task, uint32_t offset, uint32_t length, int *fd,
                  uint64_t *file_offset);
+    /* Data-out was lost or mixed up on its way: the command will fail. */
+    void (*spoil)(struct task *task);
     /* All data has passed. PORT_STATUS or PORT_WAIT. */
     enum port_next (*finish)(struct task *task);
     /* task_on_aborted follows, maybe from within the call. */

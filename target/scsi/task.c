@@ -118,6 +118,11 @@ bool scsi_span(struct scsi_task *task, uint64_t offset, size_t length, struct sc
     return task->data->span && task->data->span(task, offset, length, span);
 }
 
+void scsi_spoil(struct scsi_task *task)
+{
+    step_keep_result(task, SCSI_DATA_PHASE_ERROR);
+}
+
 enum scsi_next scsi_finish(struct scsi_task *task)
 {
     task->stage = SCSI_FINISHING;
