@@ -121,8 +121,7 @@ void announce_published(struct supervisor *supervisor)
     for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
         struct node *node = &supervisor->nodes[i];
 
-        LIST_FOR_EACH(link, &node->processes)
-        {
+        LIST_FOR_EACH (link, &node->processes) {
             struct process *process = container_of(link, struct process, link);
 
             if (process->subject && !process->is_expected && is_listening(node))

@@ -27,9 +27,9 @@ struct cluster_target {
     const struct volume_config *config;
     uint64_t groups; /* the portal groups it is exported in */
     enum target_phase phase;
-    int controller;                  /* 0: none. The one process that may have the volume open. */
-    int64_t assigned;                /* the generation of the map that said so */
-    int home, previous, wanted;      /* nodes; 0: none */
+    int controller;             /* 0: none. The one process that may have the volume open. */
+    int64_t assigned;           /* the generation of the map that said so */
+    int home, previous, wanted; /* nodes; 0: none */
     double stopped_at, may_place_at, retry_at; /* loop time, seconds; 0: not set */
 };
 

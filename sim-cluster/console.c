@@ -103,8 +103,7 @@ static void print_fields(FILE *file, const char *name, const json_t *event)
     json_t *value;
 
     fputs(name, file);
-    json_object_foreach((json_t *)event, key, value)
-    {
+    json_object_foreach ((json_t *)event, key, value) {
         if (!strcmp(key, "time") || !strcmp(key, "event") || !strcmp(key, "process"))
             continue;
         fprintf(file, " %s=", key);

@@ -15,8 +15,7 @@ static const json_t *find_stall(const json_t *report, const struct demo_step *st
 
     event_format_time(begun, step->begun - 0.1);
     event_format_time(ended, step->ended);
-    json_array_foreach(json_object_get(report, "stalls"), i, stall)
-    {
+    json_array_foreach (json_object_get(report, "stalls"), i, stall) {
         const char *at = json_string_value(json_object_get(stall, "at"));
 
         if (at && strcmp(at, begun) >= 0 && strcmp(at, ended) < 0 &&

@@ -29,16 +29,15 @@ void node_set_state(struct node *node, enum node_state state)
 
 void node_signal(struct node *node, int signal)
 {
-    LIST_FOR_EACH(link, &node->processes)
-    process_signal(container_of(link, struct process, link), signal);
+    LIST_FOR_EACH (link, &node->processes)
+        process_signal(container_of(link, struct process, link), signal);
 }
 
 /* ---- failing ---- */
 
 static void mute(struct node *node)
 {
-    LIST_FOR_EACH(link, &node->processes)
-    {
+    LIST_FOR_EACH (link, &node->processes) {
         struct process *process = container_of(link, struct process, link);
 
         network_mute(&node->muted, process->pid, process_descriptor(process));
@@ -149,8 +148,7 @@ static void on_ping_replied(void *owner, json_t *reply, const char *error)
 
 static bool has_silent_process(const struct node *node)
 {
-    LIST_FOR_EACH(link, &node->processes)
-    {
+    LIST_FOR_EACH (link, &node->processes) {
         const struct process *process = container_of(link, struct process, link);
 
         if (!process->is_expected && is_silent(node, process->heard_at))
@@ -161,8 +159,7 @@ static bool has_silent_process(const struct node *node)
 
 static void ping(struct node *node)
 {
-    LIST_FOR_EACH(link, &node->processes)
-    {
+    LIST_FOR_EACH (link, &node->processes) {
         struct process *process = container_of(link, struct process, link);
 
         if (process->is_pinged)
@@ -226,8 +223,7 @@ static void on_isolated(void *owner, json_t *reply, const char *error)
 void node_isolate(struct node *node)
 {
     silence(node, NODE_ISOLATED);
-    LIST_FOR_EACH(link, &node->processes)
-    {
+    LIST_FOR_EACH (link, &node->processes) {
         node->asked++;
         process_request(container_of(link, struct process, link),
                         json_pack("{s:s}", "request", "isolate"), ISOLATE_DEADLINE_S, on_isolated,
@@ -252,8 +248,8 @@ void node_init(struct node *node, struct supervisor *supervisor, struct cluster_
 
 void node_free(struct node *node)
 {
-    LIST_FOR_EACH_SAFE(link, &node->processes)
-    process_free(container_of(link, struct process, link));
+    LIST_FOR_EACH_SAFE (link, &node->processes)
+        process_free(container_of(link, struct process, link));
     ev_timer_stop(node->supervisor->loop, &node->detect);
     ev_timer_stop(node->supervisor->loop, &node->power);
     ev_timer_stop(node->supervisor->loop, &node->settled);

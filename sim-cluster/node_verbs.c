@@ -84,8 +84,8 @@ static json_t *run_thaw(struct node *node)
 {
     if (node->state->stage != STAGE_SERVING)
         return pending_error("node %d has been given up already", node_number(node));
-    LIST_FOR_EACH(link, &node->processes)
-    container_of(link, struct process, link)->heard_at = ev_now(node->supervisor->loop);
+    LIST_FOR_EACH (link, &node->processes)
+        container_of(link, struct process, link)->heard_at = ev_now(node->supervisor->loop);
     node_signal(node, SIGCONT);
     node_set_state(node, node->was_draining ? NODE_DRAINING : NODE_UP);
     return NULL;

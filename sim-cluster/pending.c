@@ -47,8 +47,7 @@ static void answer(struct pending *pending, json_t *reply)
 
 void pending_turn(struct supervisor *supervisor)
 {
-    LIST_FOR_EACH_SAFE(link, &supervisor->pending)
-    {
+    LIST_FOR_EACH_SAFE (link, &supervisor->pending) {
         struct pending *pending = container_of(link, struct pending, link);
         json_t *reply = pending->check(supervisor, pending);
 
@@ -69,8 +68,7 @@ void pending_end(struct supervisor *supervisor, const char *error)
 
 void pending_forget(struct supervisor *supervisor, const struct control *client)
 {
-    LIST_FOR_EACH(link, &supervisor->pending)
-    {
+    LIST_FOR_EACH (link, &supervisor->pending) {
         struct pending *pending = container_of(link, struct pending, link);
 
         if (pending->client == client)

@@ -71,8 +71,7 @@ static void on_message(void *owner, json_t *message)
         internals->watch.on_event(internals->watch.owner, message);
         return;
     }
-    LIST_FOR_EACH(node, &internals->requests)
-    {
+    LIST_FOR_EACH (node, &internals->requests) {
         struct request *request = container_of(node, struct request, link);
 
         if (request->id == json_integer_value(id)) {

@@ -80,8 +80,7 @@ char *server_open(struct server *server, struct ev_loop *loop, const char *state
 
 void server_close(struct server *server)
 {
-    LIST_FOR_EACH_SAFE(link, &server->clients)
-    {
+    LIST_FOR_EACH_SAFE (link, &server->clients) {
         struct client *client = container_of(link, struct client, link);
 
         control_flush(client->control, LAST_WORDS_MS);
@@ -96,8 +95,7 @@ void server_close(struct server *server)
 
 void server_publish(struct server *server, json_t *event)
 {
-    LIST_FOR_EACH(link, &server->clients)
-    {
+    LIST_FOR_EACH (link, &server->clients) {
         struct client *client = container_of(link, struct client, link);
 
         if (client->is_following)

@@ -143,8 +143,7 @@ static json_t *sessions(const struct cluster *cluster)
         size_t index;
         json_t *known;
 
-        json_array_foreach(node->sessions, index, known)
-        {
+        json_array_foreach (node->sessions, index, known) {
             json_t *session = json_object();
 
             json_object_set_new(known, "node", json_integer(node->config->number));

@@ -25,8 +25,7 @@ struct node *supervisor_find_node(struct supervisor *supervisor, int number)
 struct process *supervisor_find_holder(struct node *node,
                                        const struct cluster_floating_ip *floating)
 {
-    LIST_FOR_EACH(link, &node->processes)
-    {
+    LIST_FOR_EACH (link, &node->processes) {
         struct process *process = container_of(link, struct process, link);
 
         if (process->subject == floating)
@@ -138,8 +137,8 @@ static void on_wake(struct ev_loop *loop, ev_timer *timer, int events)
 static void forgive(struct supervisor *supervisor, double seconds)
 {
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
-        LIST_FOR_EACH(link, &supervisor->nodes[i].processes)
-    container_of(link, struct process, link)->heard_at += seconds;
+        LIST_FOR_EACH (link, &supervisor->nodes[i].processes)
+            container_of(link, struct process, link)->heard_at += seconds;
 }
 
 static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
@@ -196,8 +195,7 @@ static void ask_to_stop(struct node *node)
 {
     if (!moves_can_leave(node) && node->state->stage != STAGE_STARTING)
         node_signal(node, SIGKILL);
-    LIST_FOR_EACH(link, &node->processes)
-    {
+    LIST_FOR_EACH (link, &node->processes) {
         struct process *process = container_of(link, struct process, link);
 
         process->is_expected = true;

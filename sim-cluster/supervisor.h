@@ -1,6 +1,6 @@
 /* The supervisor: starts the nodes' processes, notices when one fails, and brings what is into line
- * with what should be. Callbacks only record what happened; supervisor_turn(), once a turn of the
- * loop, places, announces and answers. */
+ * with what should be. Callbacks only record what happened; once a turn of the loop what has no
+ * place is placed, what has changed is announced, and clients that wait are answered. */
 #pragma once
 
 #include "sim-cluster/cluster.h"
@@ -53,9 +53,9 @@ struct supervisor {
     ev_prepare turn;
     ev_timer heartbeat, wake, stop;
     double last_beat;
-    int64_t recorded;      /* bytes of events.jsonl by now */
-    struct list pending;   /* requests of clients that wait, pending.h */
-    char *error;           /* owned: why the start failed */
+    int64_t recorded;    /* bytes of events.jsonl by now */
+    struct list pending; /* requests of clients that wait, pending.h */
+    char *error;         /* owned: why the start failed */
     supervisor_started *on_started;
     event_sink *on_event; /* borrows the event */
     void *owner;

@@ -54,10 +54,8 @@ static void print_addresses_of(FILE *file, const json_t *status, const char *lis
     json_t *group, *entry;
     int count = 0;
 
-    json_array_foreach(json_object_get(status, "portal_groups"), i, group)
-    {
-        json_array_foreach(json_object_get(group, list), j, entry)
-        {
+    json_array_foreach (json_object_get(status, "portal_groups"), i, group) {
+        json_array_foreach (json_object_get(group, list), j, entry) {
             json_t *holder = json_object_get(entry, "node");
 
             if (json_is_integer(holder) && json_integer_value(holder) == node)
@@ -75,8 +73,7 @@ static void print_nodes(FILE *file, const json_t *status)
 
     fprintf(file, "\n%-6s  %-9s  %7s  %8s  %s\n", "NODE", "STATE", "TARGETS", "SESSIONS",
             "FLOATING IPS");
-    json_array_foreach(json_object_get(status, "nodes"), i, node)
-    {
+    json_array_foreach (json_object_get(status, "nodes"), i, node) {
         const char *state = text_of(node, "state"), *colour = colour_of(file, state);
 
         fprintf(file, "%-6lld  %s%-9s%s  %7lld  %8lld  ", number_of(node, "node"), colour, state,
@@ -93,8 +90,8 @@ static void print_floating_ips(FILE *file, const json_t *status)
     char node[16];
 
     fprintf(file, "\n%-22s  %-14s  %s\n", "FLOATING IP", "PORTAL GROUP", "ON");
-    json_array_foreach(json_object_get(status, "portal_groups"), i, group)
-        json_array_foreach(json_object_get(group, "floating_ips"), j, floating)
+    json_array_foreach (json_object_get(status, "portal_groups"), i, group)
+        json_array_foreach (json_object_get(group, "floating_ips"), j, floating)
             fprintf(file, "%-22s  %-14s  %s\n", text_of(floating, "address"),
                     text_of(group, "name"), format_node(node, json_object_get(floating, "node")));
 }
@@ -106,8 +103,7 @@ static void print_targets(FILE *file, const json_t *status)
     char size[16], node[16];
 
     fprintf(file, "\n%-16s  %7s  %-8s  %s\n", "VOLUME", "SIZE", "ON", "TARGET");
-    json_array_foreach(json_object_get(status, "targets"), i, target)
-    {
+    json_array_foreach (json_object_get(status, "targets"), i, target) {
         format_bytes(size, number_of(target, "size"));
         fprintf(file, "%-16s  %7s  %-8s  %s\n", text_of(target, "volume"), size,
                 format_node(node, json_object_get(target, "controller")), text_of(target, "name"));
@@ -119,9 +115,9 @@ static const char *volume_of(const json_t *status, const char *name)
     size_t i;
     json_t *target;
 
-    json_array_foreach(json_object_get(status, "targets"), i,
-                       target) if (!strcmp(text_of(target, "name"), name)) return text_of(target,
-                                                                                          "volume");
+    json_array_foreach (json_object_get(status, "targets"), i, target)
+        if (!strcmp(text_of(target, "name"), name))
+            return text_of(target, "volume");
     return "discovery";
 }
 
@@ -137,8 +133,7 @@ static void print_sessions(FILE *file, const json_t *status)
     }
     fprintf(file, "\n%-40s  %-12s  %-4s  %-20s  %-20s  %8s  %7s  %7s\n", "SESSION OF", "VOLUME",
             "NODE", "PORTAL", "PEER", "COMMANDS", "WRITTEN", "READ");
-    json_array_foreach(sessions, i, session)
-    {
+    json_array_foreach (sessions, i, session) {
         format_bytes(in, number_of(session, "bytes_in"));
         format_bytes(out, number_of(session, "bytes_out"));
         fprintf(file, "%-40s  %-12s  %-4lld  %-20s  %-20s  %8lld  %7s  %7s\n",
