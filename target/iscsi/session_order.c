@@ -19,9 +19,11 @@ enum turn session_turn(const struct session *session, const struct pdu *pdu)
     uint32_t cmd_sn = pdu_cmd_sn(pdu->bhs);
     int32_t ahead = (int32_t)(cmd_sn - session->exp_cmd_sn);
 
-    if (pdu->is_immediate || !ahead)
+    if (pdu->is_immediate)
         return TURN_NOW;
-    return ahead > 0 && (int32_t)(session->max_cmd_sn - cmd_sn) >= 0 ? TURN_LATER : TURN_NEVER;
+    if (ahead < 0 || (int32_t)(session->max_cmd_sn - cmd_sn) < 0)
+        return TURN_NEVER;
+    return ahead ? TURN_LATER : TURN_NOW;
 }
 
 const char *session_hold(struct session *session, const struct pdu *pdu)
@@ -44,7 +46,7 @@ const char *session_hold(struct session *session, const struct pdu *pdu)
     {
         struct held *other = container_of(node, struct held, link);
 
-        if ((int32_t)(other->cmd_sn - held->cmd_sn) >= 0) {
+        if ((int32_t)(other->cmd_sn - held->cmd_sn) > 0) {
             next = node;
             break;
         }
