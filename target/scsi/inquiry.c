@@ -26,6 +26,9 @@ static size_t put_text(uint8_t *bytes, const char *text)
     return length;
 }
 
+/* Kinds of designators: see put_designator. */
+enum { PORT_NAME = 0x5398 };
+
 static page_function fill_supported_pages;
 
 static size_t fill_serial_number(const struct scsi_nexus *nexus, uint8_t *page)
@@ -55,7 +58,7 @@ static size_t put_name(uint8_t *bytes, unsigned kinds, const char *name, size_t 
 static size_t fill_identification(const struct scsi_nexus *nexus, uint8_t *page)
 {
     enum { UNIT_NAA = 0x0103, UNIT_VENDOR_TEXT = 0x0201, RELATIVE_PORT = 0x5194 };
-    enum { PORT_NAME = 0x5398, DEVICE_NAME = 0x53a8 };
+    enum { DEVICE_NAME = 0x53a8 };
     const struct scsi_lun *lun = nexus->lun;
     uint8_t port[4] = {0};
     char *text = memory_format("%s%s%s", vendor, product, lun->serial);
@@ -108,14 +111,70 @@ static size_t fill_provisioning(const struct scsi_nexus *nexus, uint8_t *page)
     return 4;
 }
 
+/* SPC-4 7.8.7 */
+static size_t fill_extended_inquiry(const struct scsi_nexus *nexus, uint8_t *page)
+{
+    enum { HEADSUP = 0x04, ORDSUP = 0x02, SIMPSUP = 0x01, V_SUP = 0x01 };
+
+    (void)nexus;
+    page[1] = HEADSUP | ORDSUP | SIMPSUP;
+    page[2] = V_SUP; /* the cache is volatile */
+    page[9] = SENSE_MAXIMUM_SIZE;
+    return 0x3c;
+}
+
+/* SPC-4 7.8.14: all pages and subpages are shared by all ports. */
+static size_t fill_mode_page_policy(const struct scsi_nexus *nexus, uint8_t *page)
+{
+    enum { ALL_PAGES = 0x3f, ALL_SUBPAGES = 0xff };
+
+    (void)nexus;
+    page[0] = ALL_PAGES;
+    page[1] = ALL_SUBPAGES;
+    return 4;
+}
+
+/* SPC-4 7.8.18 */
+static size_t put_port(uint8_t *bytes, uint16_t number, const char *name)
+{
+    enum { HEADER = 12 };
+    size_t length = put_name(bytes + HEADER, PORT_NAME, name, strlen(name));
+
+    put_be16(bytes + 2, number);
+    put_be16(bytes + 10, (uint16_t)length);
+    return HEADER + length;
+}
+
+static size_t fill_ports(const struct scsi_nexus *nexus, uint8_t *page)
+{
+    return put_port(page, nexus->relative_port, nexus->target_port);
+}
+
+/* SBC-3 6.6.7: one segment, there is nothing to refer to. */
+static size_t fill_referrals(const struct scsi_nexus *nexus, uint8_t *page)
+{
+    (void)nexus, (void)page;
+    return 0x0c;
+}
+
 /* In ascending order. */
+/* clang-format off */
 static const struct {
     uint8_t code;
     page_function *fill;
 } pages[] = {
-    {0x00, fill_supported_pages}, {0x80, fill_serial_number},         {0x83, fill_identification},
-    {0xb0, fill_block_limits},    {0xb1, fill_block_characteristics}, {0xb2, fill_provisioning},
+    { 0x00, fill_supported_pages },
+    { 0x80, fill_serial_number },
+    { 0x83, fill_identification },
+    { 0x86, fill_extended_inquiry },
+    { 0x87, fill_mode_page_policy },
+    { 0x88, fill_ports },
+    { 0xb0, fill_block_limits },
+    { 0xb1, fill_block_characteristics },
+    { 0xb2, fill_provisioning },
+    { 0xb3, fill_referrals },
 };
+/* clang-format on */
 
 enum { PAGE_COUNT = sizeof pages / sizeof pages[0] };
 

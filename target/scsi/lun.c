@@ -31,6 +31,8 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     lun->physical_block_size = config->physical_block_size;
     lun->is_read_only = config->is_read_only;
     command_index_fill(&lun->commands);
+    mode_load(&lun->mode, NULL);
+    log_open(&lun->log, ev_now(loop));
     list_init(&lun->nexuses);
     list_init(&lun->ending);
     list_init(&lun->managed);

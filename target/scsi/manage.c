@@ -43,6 +43,7 @@ static void clear_task_set(struct scsi_nexus *nexus)
 static void reset(struct scsi_nexus *nexus)
 {
     reserve_drop(nexus->lun);
+    mode_reset(&nexus->lun->mode);
     LIST_FOR_EACH(link, &nexus->lun->nexuses)
     attention_add(container_of(link, struct scsi_nexus, link), SCSI_RESET);
     abort_all_tasks(nexus);

@@ -1,102 +1,137 @@
-/* MODE SENSE of 6 and 10 bytes, SPC-4 6.14 and 6.15: the mode pages, one row each. Nothing can be
- * changed. */
-#include "target/base/bytes.h"
-#include "target/scsi/data.h"
-#include "target/scsi/result.h"
-#include "target/scsi/runs.h"
-#include "target/scsi/unit.h"
+#include "target/scsi/mode.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { PAGE_ALL = 0x3f, SUBPAGE_ALL = 0xff, MODE_DATA_MAXIMUM = 256 };
-enum page_control { CURRENT, CHANGEABLE, DEFAULT, SAVED };
-
-/* In ascending order. */
-static const struct mode_page {
-    uint8_t code, length; /* bytes after the page's first two */
-    uint8_t content[10];  /* the beginning of those; the rest is zero */
-} pages[] = {
-    {0x08, 0x12, {0x04}}, /* caching, SBC-3 6.4.5: WCE */
-    {0x0a,
-     0x0a,
-     {0, 0x10, 0, 0, 0, 0, 0xff, 0xff}}, /* control, SPC-4 7.5.8: commands in any order */
-    {0x1a, 0x26, {0}},                   /* power condition, SPC-4 7.5.13 */
-    {0x1c, 0x0a, {0}},                   /* informational exceptions, SBC-3 6.4.8 */
+enum {
+    D_SENSE = 0x04,      /* 0A byte 2 */
+    QERR = 0x06,         /* 0A byte 3 */
+    UNRESTRICTED = 0x10, /* 0A byte 3, queue algorithm modifier */
+    SWP = 0x08,          /* 0A byte 4 */
+    UAAERP = 0x02,       /* 0A byte 4, SPC-2 8.3.4: unit attentions as asynchronous events */
+    WCE = 0x04,          /* 08 byte 2 */
+    IALUAE = 0x01,       /* 0A/01 byte 4 */
+    DEXCPT_TEST = 0x0c,  /* 1C byte 2 */
+    TEST = 0x04,
+    MRIE = 0x0f,            /* 1C byte 3 */
+    AWRE_ARRE = 0xc0,       /* 01 byte 2 */
+    SITUA = 0x01,           /* 1C/02 byte 4 */
+    ENABLED = 0x80,         /* 1C/02, a threshold descriptor's byte 0 */
+    WHEN_LESS = 0x01,       /* 1C/02: soft threshold, armed when the resource count decreases */
+    WHEN_MORE = 0x02,       /* 1C/02: soft threshold, armed when it increases */
+    AVAILABLE_SPACE = 0x01, /* 1C/02: parameters of log page 0C */
+    USED_SPACE = 0x02,
 };
 
-static size_t put_page(uint8_t *bytes, const struct mode_page *page, enum page_control control)
+/* In ascending order. */
+/* clang-format off */
+static const struct mode_page pages[] = {
+    /* code, subpage, size, default values, changeable bits */
+    { 0x01, 0x00, 12, { [2] = AWRE_ARRE },                         { 0 } },             /* read-write error recovery, SBC-3 6.5.8 */
+    { 0x02, 0x00, 16, { 0 },                                       { 0 } },             /* disconnect-reconnect, SPC-4 7.5.11 */
+    { 0x08, 0x00, 20, { [2] = WCE },                               { [2] = WCE } },     /* caching, SBC-3 6.5.5 */
+    { 0x0a, 0x00, 12, { [3] = UNRESTRICTED, [8] = 0xff, 0xff },    { [2] = D_SENSE, QERR, SWP | UAAERP } }, /* control, SPC-4 7.5.8 */
+    { 0x0a, 0x01, 32, { [4] = IALUAE },                            { [4] = IALUAE } },  /* control extension, SPC-4 7.5.9 */
+    { 0x1a, 0x00, 40, { 0 },                                       { 0 } },             /* power condition, SPC-4 7.5.15 */
+    { 0x1c, 0x00, 12, { 0 },                                       { [2] = DEXCPT_TEST, MRIE } }, /* informational exceptions, SBC-3 6.5.6 */
+    { 0x1c, 0x02, 32, { [16] = WHEN_LESS, AVAILABLE_SPACE, [24] = WHEN_MORE, USED_SPACE },        /* logical block provisioning, SBC-3 6.5.7 */
+      { [4] = SITUA, [16] = ENABLED, [20] = 0xff, 0xff, 0xff, 0xff, [24] = ENABLED, [28] = 0xff, 0xff, 0xff, 0xff } },
+};
+/* clang-format on */
+
+enum { PAGE_COUNT = sizeof pages / sizeof pages[0] };
+
+const struct mode_page *mode_next_page(const struct mode_page *page)
 {
-    bytes[0] = page->code;
-    bytes[1] = page->length;
-    if (control != CHANGEABLE)
-        memcpy(bytes + 2, page->content, sizeof page->content);
-    return 2 + (size_t)page->length;
+    page = page ? page + 1 : pages;
+    return page < pages + PAGE_COUNT ? page : NULL;
 }
 
-static size_t put_pages(uint8_t *bytes, uint8_t code, enum page_control control)
+const struct mode_page *mode_find_page(uint8_t code, uint8_t subpage)
 {
-    size_t length = 0;
-
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
-        if (code == PAGE_ALL || code == pages[i].code)
-            length += put_page(bytes + length, &pages[i], control);
-    return length;
+    for (size_t i = 0; i < PAGE_COUNT; i++)
+        if (pages[i].code == code && pages[i].subpage == subpage)
+            return &pages[i];
+    return NULL;
 }
 
-/* SBC-3 6.4.2 */
-static size_t put_block_descriptor(uint8_t *bytes, const struct scsi_lun *lun, bool is_long)
+size_t mode_place(const struct mode_page *page)
 {
-    if (is_long) {
-        put_be64(bytes, lun->blocks);
-        put_be32(bytes + 12, lun->block_size);
-        return 16;
+    size_t place = 0;
+
+    for (const struct mode_page *before = pages; before < page; before++)
+        place += before->size;
+    assert(place + page->size <= MODE_VALUES_SIZE);
+    return place;
+}
+
+static uint8_t current(const struct mode *mode, uint8_t code, unsigned byte)
+{
+    return mode->current[mode_place(mode_find_page(code, 0)) + byte];
+}
+
+void mode_obey(struct mode *mode)
+{
+    mode->has_write_cache = current(mode, 0x08, 2) & WCE;
+    mode->has_descriptor_sense = current(mode, 0x0a, 2) & D_SENSE;
+    mode->queue_error = (current(mode, 0x0a, 3) & QERR) >> 1;
+    mode->is_write_protected = current(mode, 0x0a, 4) & SWP;
+    mode->has_async_events = current(mode, 0x0a, 4) & UAAERP;
+    mode->is_testing_exceptions = (current(mode, 0x1c, 2) & DEXCPT_TEST) == TEST;
+    mode->exception_method = current(mode, 0x1c, 3) & MRIE;
+}
+
+void mode_reset(struct mode *mode)
+{
+    memcpy(mode->current, mode->saved, sizeof mode->current);
+    mode_obey(mode);
+}
+
+/* Members are named "0a" or "0a/01" and hold the page's bytes in hexadecimal. */
+static void format_name(char name[static 6], const struct mode_page *page)
+{
+    snprintf(name, 6, page->subpage ? "%02x/%02x" : "%02x", page->code, page->subpage);
+}
+
+json_t *mode_encode(const struct mode *mode)
+{
+    json_t *state = json_object();
+
+    for (const struct mode_page *page = pages; page < pages + PAGE_COUNT; page++) {
+        const uint8_t *bytes = mode->saved + mode_place(page);
+        char name[6], text[2 * MODE_PAGE_MAXIMUM + 1];
+
+        for (size_t i = 0; i < page->size; i++)
+            snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+        format_name(name, page);
+        json_object_set_new(state, name, json_string(text));
     }
-    put_be32(bytes, lun->blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)lun->blocks);
-    put_be24(bytes + 5, lun->block_size);
-    return 8;
+    return state;
 }
 
-/* The header of four or of eight bytes, SPC-4 7.5.5. */
-static void put_header(uint8_t *bytes, size_t header, size_t length, const struct scsi_lun *lun,
-                       size_t descriptor)
+/* Of what was saved only the bits that can be changed today count. */
+static void load_page(uint8_t *bytes, const struct mode_page *page, const char *text)
 {
-    enum { WRITE_PROTECTED = 0x80, DPOFUA = 0x10 };
-    uint8_t specific = DPOFUA | (lun->is_read_only ? WRITE_PROTECTED : 0);
+    memcpy(bytes, page->values, page->size);
+    if (!text || strlen(text) != 2 * (size_t)page->size)
+        return;
+    for (size_t i = 0; i < page->size; i++) {
+        unsigned value;
 
-    if (header == 4) {
-        bytes[0] = (uint8_t)(length - 1);
-        bytes[2] = specific;
-        bytes[3] = (uint8_t)descriptor;
-    } else {
-        put_be16(bytes, (uint16_t)(length - 2));
-        bytes[3] = specific;
-        bytes[4] = descriptor == 16; /* LONGLBA */
-        put_be16(bytes + 6, (uint16_t)descriptor);
+        if (sscanf(text + 2 * i, "%2x", &value) == 1)
+            bytes[i] = (uint8_t)((bytes[i] & ~page->changeable[i]) | (value & page->changeable[i]));
     }
 }
 
-uint32_t run_mode_sense(struct scsi_task *task)
+void mode_load(struct mode *mode, const json_t *state)
 {
-    enum { LLBAA = 0x10, DBD = 0x08 };
-    const uint8_t *cdb = task->cdb;
-    bool is_six = cdb[0] >> 5 == 0;
-    size_t header = is_six ? 4 : 8, length = header, descriptor = 0;
-    uint8_t bytes[MODE_DATA_MAXIMUM] = {0}, code = cdb[2] & 0x3f, subpage = cdb[3];
-    enum page_control control = cdb[2] >> 6;
+    for (const struct mode_page *page = pages; page < pages + PAGE_COUNT; page++) {
+        char name[6];
 
-    if (control == SAVED)
-        return SCSI_SAVING_NOT_SUPPORTED;
-    if (subpage != 0 && subpage != SUBPAGE_ALL)
-        return result_in_cdb(task, 3, 7);
-    if (!(cdb[1] & DBD))
-        descriptor = put_block_descriptor(bytes + length, task->nexus->lun, cdb[1] & LLBAA);
-    length += descriptor;
-    size_t found = put_pages(bytes + length, code, control);
-    if (!found)
-        return result_in_cdb(task, 2, 5);
-    length += found;
-
-    put_header(bytes, header, length, task->nexus->lun, descriptor);
-    memcpy(data_answer(task, length, is_six ? cdb[4] : get_be16(cdb + 7)), bytes, length);
-    return SCSI_GOOD;
+        format_name(name, page);
+        load_page(mode->saved + mode_place(page), page,
+                  json_string_value(json_object_get(state, name)));
+    }
+    mode_reset(mode);
 }

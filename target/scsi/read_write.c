@@ -4,6 +4,7 @@
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
 #include "target/scsi/step.h"
+#include "target/scsi/unit.h"
 
 /* FUA; the six-byte commands have none. */
 static bool is_forced(const struct scsi_task *task)
@@ -18,6 +19,7 @@ uint32_t run_read(struct scsi_task *task)
     if (result)
         return result;
     data_read(task);
+    log_count_read(&task->nexus->lun->log, task->length / task->nexus->lun->block_size);
     /* SBC-3 4.15: what is newer in the cache goes to the medium first. */
     return is_forced(task) ? step_flush(task) : SCSI_GOOD;
 }
@@ -30,6 +32,7 @@ uint32_t run_write(struct scsi_task *task)
         return result;
     task->is_forced = is_forced(task);
     data_write(task);
+    log_count_write(&task->nexus->lun->log, task->length / task->nexus->lun->block_size);
     return SCSI_GOOD;
 }
 

@@ -20,8 +20,22 @@ scsi_step run_start_stop_unit;
 /* inquiry.c */
 scsi_step run_inquiry;
 
-/* mode.c */
+/* mode_sense.c, mode_select.c */
 scsi_step run_mode_sense;
+scsi_step run_mode_select;
+
+/* log.c */
+scsi_step run_log_sense;
+scsi_step run_log_select;
+
+/* diagnostic.c */
+scsi_step run_send_diagnostic;
+scsi_step run_receive_diagnostic;
+
+/* identify.c */
+scsi_step run_report_identity;
+scsi_step run_set_identity;
+scsi_step run_report_timestamp;
 
 /* verify.c */
 scsi_step run_verify;

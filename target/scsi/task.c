@@ -32,6 +32,8 @@ static uint32_t check(struct scsi_task *task)
         return SCSI_RESERVATION_CONFLICT;
     if (flags & WRITES_MEDIUM && task->nexus->lun->is_read_only)
         return SCSI_WRITE_PROTECTED;
+    if (flags & WRITES_MEDIUM && task->nexus->lun->mode.is_write_protected)
+        return SCSI_SOFTWARE_WRITE_PROTECTED;
     return command_check_cdb(task);
 }
 
@@ -50,7 +52,8 @@ static enum scsi_next end(struct scsi_task *task, uint32_t result)
     if (task->status == SCSI_CHECK_CONDITION >> 24) {
         struct sense sense = {result, task->field, task->has_information, task->information};
 
-        task->sense_length = (uint8_t)sense_encode(task->sense, &sense, false);
+        task->sense_length =
+            (uint8_t)sense_encode(task->sense, &sense, task->nexus->lun->mode.has_descriptor_sense);
     }
     release(task);
     return SCSI_STATUS;
@@ -88,7 +91,7 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->under_way = 0;
     task->position = task->received = 0;
     task->parameters = task->scratch = NULL;
-    task->scratch_length = 0;
+    task->parameters_size = task->scratch_length = 0;
     list_append(&task->nexus->tasks, &task->link);
 
     uint32_t result = check(task);

@@ -2,7 +2,10 @@
 #pragma once
 
 #include "target/scsi/command.h"
+#include "target/scsi/identify.h"
+#include "target/scsi/log.h"
 #include "target/scsi/lun.h"
+#include "target/scsi/mode.h"
 
 enum { ATTENTIONS_MAXIMUM = 8 };
 
@@ -15,6 +18,9 @@ struct scsi_lun {
     uint32_t block_size, physical_block_size; /* bytes */
     bool is_read_only;
     struct command_index commands;
+    struct mode mode;
+    struct log log;
+    struct identity identity;
 
     struct list nexuses;            /* of struct scsi_nexus */
     struct scsi_nexus *reserved_by; /* SPC-2 RESERVE, or NULL */

@@ -125,6 +125,7 @@ uint32_t run_write_and_verify(struct scsi_task *task)
     if (byte_check(task) > CHECK_DATA)
         return result_in_cdb(task, 1, 2);
     data_write_with_checksum(task);
+    log_count_write(&task->nexus->lun->log, task->length / task->nexus->lun->block_size);
     task->after_data = flush_and_read_back;
     return SCSI_GOOD;
 }

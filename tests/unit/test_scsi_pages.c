@@ -28,7 +28,7 @@ static const struct {
      BYTES("\0\0\x06\x12\x5b\0\x10\x02StorPooliSCSI DISK      1.0 " ZEROS_8 ZEROS_8
            "\0\0\0\0\0\0\x00\xa0\x09\x60\x04\x60\x04\xc0" ZEROS_8 ZEROS_8 ZEROS_8 "\0\0\0\0\0\0")},
     {CDB("\x12\0\0\0\x05\0"), BYTES("\0\0\x06\x12\x5b")},
-    {CDB("\x12\x01\0\0\xff\0"), BYTES("\0\0\0\x06\0\x80\x83\xb0\xb1\xb2")},
+    {CDB("\x12\x01\0\0\xff\0"), BYTES("\0\0\0\x0a\0\x80\x83\x86\x87\x88\xb0\xb1\xb2\xb3")},
     {CDB("\x12\x01\x80\0\xff\0"), BYTES("\0\x80\0\x05"
                                         "12345")},
     /* 83: NAA, vendor text, relative port, name of the port, name of the device */
@@ -39,6 +39,16 @@ static const struct {
            "\x51\x94\0\x04\0\0\0\x01"
            "\x53\x98\0\x1ciqn.array:data1,t,0x0001\0\0\0\0"
            "\x53\xa8\0\x10iqn.array:data1\0")},
+    /* 86: HEADSUP, ORDSUP, SIMPSUP, V_SUP, 32 bytes of sense data */
+    {CDB("\x12\x01\x86\0\xff\0"), BYTES("\0\x86\0\x3c\0\x07\x01\0\0\0\0\0\0\x20\0\0" ZEROS_8 ZEROS_8
+                                            ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8)},
+    /* 87: every page and subpage is shared */
+    {CDB("\x12\x01\x87\0\xff\0"), BYTES("\0\x87\0\x04\x3f\xff\0\0")},
+    /* 88: the one port, its SCSI name string */
+    {CDB("\x12\x01\x88\0\xff\0"),
+     BYTES(
+         "\0\x88\0\x2c\0\0\0\x01\0\0\0\0\0\0\0\x20\x53\x98\0\x1ciqn.array:data1,t,0x0001\0\0\0\0")},
+    {CDB("\x12\x01\xb3\0\xff\0"), BYTES("\0\xb3\0\x0c" ZEROS_8 "\0\0\0\0")},
     {CDB("\x12\x01\xb0\0\xff\0"),
      BYTES("\0\xb0\0\x3c\0\0\0\x08\0\x01\0\0\0\0\x08\0\0\0\0\0\xff\xff\xff\xff\0\0\x01\0\0\0\0\x08"
            "\x80\0\0\0\0\0\0\0\0\x20\0\0\0\0\0\0" ZEROS_8 ZEROS_8)},
@@ -53,18 +63,15 @@ static const struct {
     {CDB("\xa0\0\x02\0\0\0\0\0\0\xff\0\0"), BYTES("\0\0\0\x08" ZEROS_8 "\0\0\0\0")},
     {CDB("\xa0\0\x01\0\0\0\0\0\0\xff\0\0"), BYTES(ZEROS_8)},
     /* MODE SENSE(6) as Windows sends it: page 1C, page 08 current and changeable */
-    {CDB("\x1a\0\x1c\0\xc0\0"), BYTES("\x17\0\x10\x08\0\x02\0\0\0\0\x02\0\x1c\x0a" ZEROS_8 "\0\0")},
-    {CDB("\x1a\x08\x08\0\xc0\0"), BYTES("\x17\0\x10\0\x08\x12\x04" ZEROS_8 ZEROS_8 "\0")},
-    {CDB("\x1a\x08\x48\0\xc0\0"), BYTES("\x17\0\x10\0\x08\x12" ZEROS_8 ZEROS_8 "\0\0")},
-    {CDB("\x1a\x08\x88\0\xc0\0"), BYTES("\x17\0\x10\0\x08\x12\x04" ZEROS_8 ZEROS_8 "\0")},
-    {CDB("\x1a\x08\x0a\xff\xc0\0"), BYTES("\x0f\0\x10\0\x0a\x0a\0\x10\0\0\0\0\xff\xff\0\0")},
-    {CDB("\x1a\x08\x3f\0\x04\0"), BYTES("\x57\0\x10\0")},
+    {CDB("\x1a\0\x1c\0\xc0\0"), BYTES("\x17\0\x10\x08\0\x02\0\0\0\0\x02\0\x9c\x0a" ZEROS_8 "\0\0")},
+    {CDB("\x1a\x08\x08\0\xc0\0"), BYTES("\x17\0\x10\0\x88\x12\x04" ZEROS_8 ZEROS_8 "\0")},
+    {CDB("\x1a\x08\x3f\0\x04\0"), BYTES("\x73\0\x10\0")},
     {CDB("\x1a\x08\x3f\0\0\0"), BYTES("")},
     /* MODE SENSE(10) with the long block descriptor */
     {CDB("\x5a\x10\x1c\0\0\0\0\0\xff\0"),
-     BYTES("\0\x22\0\x10\x01\0\0\x10\0\0\0\0\0\x02\0\0\0\0\0\0\0\0\x02\0\x1c\x0a" ZEROS_8 "\0\0")},
+     BYTES("\0\x22\0\x10\x01\0\0\x10\0\0\0\0\0\x02\0\0\0\0\0\0\0\0\x02\0\x9c\x0a" ZEROS_8 "\0\0")},
     {CDB("\x5a\x08\x0a\0\0\0\0\0\xff\0"),
-     BYTES("\0\x12\0\x10\0\0\0\0\x0a\x0a\0\x10\0\0\0\0\xff\xff\0\0")},
+     BYTES("\0\x12\0\x10\0\0\0\0\x8a\x0a\0\x10\0\0\0\0\xff\xff\0\0")},
     /* REQUEST SENSE, fixed and descriptor */
     {CDB("\x03\0\0\0\xff\0"), BYTES("\x70\0\0\0\0\0\0\x0a" ZEROS_8 "\0\0")},
     {CDB("\x03\x01\0\0\xff\0"), BYTES("\x72\0\0\0\0\0\0\0")},
@@ -106,7 +113,6 @@ static const struct {
     {CDB("\x12\x02\0\0\xff\0"), SCSI_INVALID_FIELD_IN_CDB, 0xc90001},
     {CDB("\x1a\0\0\0\xff\0"), SCSI_INVALID_FIELD_IN_CDB, 0xcd0002},
     {CDB("\x1a\0\x0a\x02\xff\0"), SCSI_INVALID_FIELD_IN_CDB, 0xcf0003},
-    {CDB("\x1a\0\xc8\0\xff\0"), SCSI_SAVING_NOT_SUPPORTED, 0},
     {CDB("\x28\x20\0\0\0\0\0\0\x01\0"), SCSI_INVALID_FIELD_IN_CDB, 0xcd0001},
     {CDB("\x2f\x04\0\0\0\0\0\0\x01\0"), SCSI_INVALID_FIELD_IN_CDB, 0xca0001},
     {CDB("\x00\0\0\0\0\x04"), SCSI_INVALID_FIELD_IN_CDB, 0xca0005},

@@ -1,0 +1,43 @@
+/* The mode pages of a logical unit (SPC-4 7.5, SBC-3 6.5): their current and their saved values.
+ * All nexuses share them, and all of them can be saved. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct scsi_lun;
+
+enum { MODE_PAGE_MAXIMUM = 40, MODE_VALUES_SIZE = 192 };
+
+/* Arrays are indexed by the byte numbers of the standard's tables; the header is not in them. */
+struct mode_page {
+    uint8_t code, subpage;
+    uint8_t size; /* bytes, with the header of two or (subpages) four */
+    uint8_t values[MODE_PAGE_MAXIMUM], changeable[MODE_PAGE_MAXIMUM];
+};
+
+struct mode {
+    uint8_t current[MODE_VALUES_SIZE], saved[MODE_VALUES_SIZE]; /* the pages one after the other */
+    /* What `current` says, for those who obey it. */
+    bool has_descriptor_sense, is_write_protected, has_write_cache, has_async_events;
+    bool is_testing_exceptions;
+    uint8_t queue_error, exception_method; /* QERR, MRIE */
+};
+
+/* The row of a page, or NULL. */
+const struct mode_page *mode_find_page(uint8_t code, uint8_t subpage);
+/* Its bytes within mode->current or mode->saved. */
+size_t mode_place(const struct mode_page *page);
+/* The first page for NULL; NULL after the last one. */
+const struct mode_page *mode_next_page(const struct mode_page *page);
+
+/* Current values as they are after power on: the saved ones. `state` has what mode_encode gave, or
+ * is NULL: the defaults. */
+void mode_load(struct mode *mode, const json_t *state);
+json_t *mode_encode(const struct mode *mode);
+/* As after a reset: the saved values. */
+void mode_reset(struct mode *mode);
+/* `current` was changed. */
+void mode_obey(struct mode *mode);
