@@ -60,6 +60,7 @@ DATA_OUTS = {
     "unsolicited where that is not allowed": dict(ttt=NONE_TAG),
     "unknown task tag": dict(itt=0x1234),
     "number out of order": dict(data_sn=5),
+    "number before the first": dict(data_sn=0xFFFFFFFF),
     "final without all the data": dict(short=True),
 }
 

