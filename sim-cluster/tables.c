@@ -1,5 +1,7 @@
 #include "sim-cluster/tables.h"
 
+#include "target/base/address.h"
+
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,16 +85,27 @@ static void print_nodes(FILE *file, const json_t *status)
     }
 }
 
+/* With its port when that is not the usual one. */
+static const char *format_address(char text[static ADDRESS_TEXT_SIZE], const json_t *floating)
+{
+    struct address address;
+
+    if (address_parse(&address, text_of(floating, "address"), 0))
+        address.port = (uint16_t)number_of(floating, "port");
+    return address.port == ISCSI_PORT ? address_format_host(&address, text)
+                                      : address_format(&address, text);
+}
+
 static void print_floating_ips(FILE *file, const json_t *status)
 {
     size_t i, j;
     json_t *group, *floating;
-    char node[16];
+    char node[16], address[ADDRESS_TEXT_SIZE];
 
     fprintf(file, "\n%-22s  %-14s  %s\n", "FLOATING IP", "PORTAL GROUP", "ON");
     json_array_foreach (json_object_get(status, "portal_groups"), i, group)
         json_array_foreach (json_object_get(group, "floating_ips"), j, floating)
-            fprintf(file, "%-22s  %-14s  %s\n", text_of(floating, "address"),
+            fprintf(file, "%-22s  %-14s  %s\n", format_address(address, floating),
                     text_of(group, "name"), format_node(node, json_object_get(floating, "node")));
 }
 
