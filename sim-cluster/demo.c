@@ -31,6 +31,15 @@ struct demo {
     int step_count;
 };
 
+/* An interrupted demonstration goes straight to its end, and still cleans up. */
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    is_interrupted = 1;
+}
+
 /* ---- verbs ---- */
 
 /* The child dies with us. `output` replaces its standard output; NULL: it stays. */
@@ -98,7 +107,8 @@ static void watch(struct demo *demo, int duration_ms)
 {
     double end = event_now() + duration_ms / 1000.0;
 
-    for (double left = duration_ms / 1000.0; left > 0; left = end - event_now()) {
+    for (double left = duration_ms / 1000.0; left > 0 && !is_interrupted;
+         left = end - event_now()) {
         json_t *event = client_read(&demo->events, (int)(left * 1000) + 1);
 
         if (event)
@@ -234,7 +244,7 @@ static bool do_to(struct demo *demo, int node, const char *verb, const char *wha
 
     watch(demo, watch_ms);
     step->ended = event_now();
-    return done;
+    return done && !is_interrupted;
 }
 
 static bool bring_back(struct demo *demo, int node)
@@ -246,7 +256,7 @@ static bool bring_back(struct demo *demo, int node)
     bool done = run(demo, "node", number, "start", NULL);
 
     watch(demo, REST_MS);
-    return done;
+    return done && !is_interrupted;
 }
 
 static bool break_things(struct demo *demo)
@@ -257,24 +267,22 @@ static bool break_things(struct demo *demo)
     watch(demo, REST_MS);
     places = look(demo);
     say("1. The node that serves the probe, node %d, is killed.", places.serving);
-    done = do_to(demo, places.serving, "kill", "it served data1", 2500) &&
+    done = !is_interrupted && do_to(demo, places.serving, "kill", "it served data1", 2500) &&
            bring_back(demo, places.serving);
+    if (!done)
+        return false;
     places = look(demo);
     say("2. The node that holds the floating IP, node %d, freezes: it is connected, and silent.",
         places.holding);
-    done = done && do_to(demo, places.holding, "freeze", "it held the floating IP", 4000) &&
+    done = do_to(demo, places.holding, "freeze", "it held the floating IP", 4000) &&
            bring_back(demo, places.holding);
+    if (!done)
+        return false;
     places = look(demo);
     say("3. The node that serves the probe now, node %d, is drained: its targets move in an "
         "orderly way.",
         places.serving);
-    return done && do_to(demo, places.serving, "drain", "it served data1", 2500);
-}
-
-/* An interrupted demonstration still cleans up: its children get the signal too. */
-static void on_interrupt(int signal)
-{
-    (void)signal;
+    return do_to(demo, places.serving, "drain", "it served data1", 2500);
 }
 
 static int show(struct demo *demo)
