@@ -33,8 +33,9 @@ enum chap_algorithm chap_choose(const char *list)
         if (end != list && (*end == ',' || !*end) && digest_of(number))
             return (enum chap_algorithm)number;
         list = strchr(list, ',');
-        if (!list++)
+        if (!list)
             return CHAP_NONE;
+        list++;
     }
 }
 
