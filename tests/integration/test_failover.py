@@ -139,7 +139,8 @@ def test_started_node_joins_empty_and_nothing_moves_back(cluster):
     cluster.node_is("up", old)
     entry = next(node for node in cluster.status()["nodes"] if node["node"] == old)
     assert entry["targets"] == 0 and cluster.controller() == new
-    read_back(cluster.reconnect(), data)
+    with cluster.reconnect() as again:
+        read_back(again, data)
     cluster.run("target", "data1", "move", old)
     read_back(cluster.reconnect(), data)
 
@@ -254,15 +255,15 @@ def test_write_in_flight_is_whole_or_absent_per_block(cluster):
 
 def test_controller_is_one_at_a_time_through_a_storm_of_moves(cluster):
     """At every moment at most one node serves the target: two logins never both succeed."""
-    session = cluster.log_in()
-    data = written(session)
+    with cluster.log_in() as session:
+        data = written(session)
     for target in (2, 3, 1, 3, 2, 1):
         if cluster.controller() != target:
             cluster.run("target", "data1", "move", target)
         serving = 0
         for node in (1, 2, 3):
             try:
-                cluster.log_in(address=cluster.portal(node), ready=False)
+                cluster.log_in(address=cluster.portal(node), ready=False).close()
                 serving += 1
             except (Refused, Closed, OSError):
                 pass
