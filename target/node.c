@@ -208,6 +208,8 @@ static void take_map(void *owner, int64_t id, json_t *request)
     end_forbidden(node);
     leave_volumes(node);
     failure = open_volumes(node);
+    LIST_FOR_EACH(element, &node->service.volumes)
+    volume_set_ports(container_of(element, struct volume, link), map);
     code = failure || node->is_isolated
                ? 0
                : portals_apply(&node->portals, node->loop, map, node->service.node, on_accepted,

@@ -84,6 +84,23 @@ struct volume *volume_open(struct ev_loop *loop, struct workers *workers, const 
     return volume;
 }
 
+void volume_set_ports(struct volume *volume, const struct map *map)
+{
+    uint16_t *ports = memory_new((map->export_count + 1) * sizeof(*ports));
+    size_t count = 0;
+
+    for (size_t i = 0; i < map->export_count; i++) {
+        bool is_new = strcasecmp(map->exports[i].target->name, volume->target) == 0;
+
+        for (size_t j = 0; j < count; j++)
+            is_new = is_new && ports[j] != map->exports[i].group->tpgt;
+        if (is_new)
+            ports[count++] = map->exports[i].group->tpgt;
+    }
+    scsi_lun_set_ports(volume->lun, ports, count);
+    free(ports);
+}
+
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner)
 {
     struct scsi_lun *lun = volume->lun;

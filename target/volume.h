@@ -19,5 +19,8 @@ struct volume {
  * *error, owned by the caller, says what is wrong. */
 struct volume *volume_open(struct ev_loop *loop, struct workers *workers, const char *directory,
                            const char *run, const struct map_target *target, char **error);
+/* Its target ports: one for each portal group that the map exports it in. */
+void volume_set_ports(struct volume *volume, const struct map *map);
+
 /* No session may be left. Flushes, closes, frees; then calls done, maybe from within. */
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner);

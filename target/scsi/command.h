@@ -14,6 +14,13 @@ enum command_flag {
     ANSWERS_ALWAYS = 0x08,      /* neither reports nor clears a unit attention */
     ANSWERS_WITHOUT_LUN = 0x10, /* runs for a logical unit that is not there */
     SERVICE_ACTION = 0x20,      /* the service action is in the low five bits of byte 1 */
+    /* What runs in spite of a persistent reservation of another nexus, SPC-4 5.13.1 and SBC-3 4.17;
+     * without one of these, READS_MEDIUM does in spite of write exclusive ones. */
+    ALLOWED_ALWAYS = 0x100,
+    ALLOWED_WRITE_EXCLUSIVE = 0x200,
+    ALLOWED_TO_START = 0x400,        /* ALLOWED_ALWAYS if its START bit is set */
+    LEGACY_RESERVATION = 0x800,      /* RESERVE and RELEASE of SPC-2 */
+    PERSISTENT_RESERVATION = 0x1000, /* never beside a reservation of SPC-2 */
 };
 
 struct scsi_command {

@@ -37,6 +37,7 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     list_init(&lun->ending);
     list_init(&lun->managed);
     list_init(&lun->changes);
+    list_init(&lun->records);
     lun->store = config->store;
     store_load(lun, config->state, config->run);
     return lun;
@@ -52,6 +53,9 @@ static void on_flushed(struct disk_io *io)
     disk_close(lun->order.disk);
     if (lun->store)
         lun->store->close(lun->store);
+    attention_forget_all(lun);
+    free(lun->reservations);
+    free(lun->ports);
     free(lun->run);
     free(lun->volume);
     free(lun->serial);
@@ -87,7 +91,8 @@ struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_po
     nexus->owner = owner;
     list_init(&nexus->tasks);
     list_append(&lun->nexuses, &nexus->link);
-    attention_add(nexus, SCSI_POWER_ON);
+    attention_open(nexus);
+    reserve_refresh(nexus);
     return nexus;
 }
 
@@ -97,10 +102,18 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
         return;
     assert(list_is_empty(&nexus->tasks));
     reserve_forget(nexus);
+    attention_close(nexus);
     list_remove(&nexus->link);
     free(nexus->initiator_port);
     free(nexus->target_port);
     free(nexus);
+}
+
+void scsi_lun_set_ports(struct scsi_lun *lun, const uint16_t *ports, size_t count)
+{
+    lun->ports = memory_resize(lun->ports, count * sizeof *ports);
+    memcpy(lun->ports, ports, count * sizeof *ports);
+    lun->port_count = count;
 }
 
 void *scsi_nexus_owner(const struct scsi_nexus *nexus)

@@ -35,9 +35,12 @@ static inline bool scsi_lun_is_there(uint64_t lun)
     return lun == 0 || lun == 0x4000000000000000;
 }
 
+/* The target ports that the logical unit is reached through, by relative target port identifier. */
+void scsi_lun_set_ports(struct scsi_lun *lun, const uint16_t *ports, size_t count);
+
 /* One I_T nexus at the logical unit. Port names as SPC names them: "iqn...,i,0x400001370000" and
- * "iqn...,t,0x0001"; copied. Starts with the unit attention 29/00 (power on). `owner` is borrowed
- * and not used. */
+ * "iqn...,t,0x0001"; copied. What is registered, reserved and pending for an I_T nexus belongs to
+ * these names and outlives the session. `owner` is borrowed and not used. */
 struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_port,
                                   const char *target_port, uint16_t relative_port, void *owner);
 

@@ -1,6 +1,7 @@
 /* Task management, SAM-5 7: which tasks a function ends, and when all of them have ended. */
 #include "target/base/memory.h"
 #include "target/scsi/result.h"
+#include "target/scsi/step.h"
 #include "target/scsi/unit.h"
 
 #include <stdlib.h>
@@ -13,12 +14,20 @@ struct managed {
     struct list link;
 };
 
+void manage_abort_tasks(struct scsi_nexus *nexus, const struct scsi_task *except)
+{
+    LIST_FOR_EACH_SAFE(link, &nexus->tasks)
+    {
+        struct scsi_task *task = container_of(link, struct scsi_task, link);
+
+        if (task != except)
+            scsi_abort(task);
+    }
+}
+
 static void abort_tasks(struct scsi_nexus *nexus)
 {
-    struct list *link;
-
-    while ((link = list_first(&nexus->tasks)))
-        scsi_abort(container_of(link, struct scsi_task, link));
+    manage_abort_tasks(nexus, NULL);
 }
 
 static void abort_all_tasks(struct scsi_nexus *nexus)
@@ -88,6 +97,34 @@ void manage_end(struct scsi_task *task)
     tell_finished(lun);
 }
 
+static void wait_in(struct scsi_lun *lun, scsi_managed *done, void *owner)
+{
+    struct managed *managed = memory_new(sizeof *managed);
+
+    *managed = (struct managed){.until = lun->last_ending, .done = done, .owner = owner};
+    list_append(&lun->managed, &managed->link);
+}
+
+static void on_ended(void *owner, bool is_done)
+{
+    struct scsi_task *task = owner;
+
+    (void)is_done;
+    if (!step_has_ended(task))
+        step_resume(task, SCSI_GOOD);
+}
+
+uint32_t manage_wait(struct scsi_task *task)
+{
+    struct scsi_lun *lun = task->nexus->lun;
+
+    if (list_is_empty(&lun->ending))
+        return SCSI_GOOD;
+    task->under_way++;
+    wait_in(lun, on_ended, task);
+    return SCSI_PENDING;
+}
+
 void scsi_manage(struct scsi_nexus *nexus, enum scsi_function function,
                  struct scsi_task *referenced, scsi_managed *done, void *owner)
 {
@@ -102,8 +139,6 @@ void scsi_manage(struct scsi_nexus *nexus, enum scsi_function function,
         return;
     }
 
-    struct managed *managed = memory_new(sizeof *managed);
-    *managed = (struct managed){.until = lun->last_ending, .done = done, .owner = owner};
-    list_append(&lun->managed, &managed->link);
+    wait_in(lun, done, owner);
     tell_finished(lun);
 }

@@ -50,6 +50,15 @@ scsi_step run_get_lba_status;
 scsi_step run_reserve;
 scsi_step run_release;
 
+/* persistent_in.c */
+scsi_step run_read_keys;
+scsi_step run_read_reservation;
+scsi_step run_report_capabilities;
+scsi_step run_read_full_status;
+
+/* persistent_out.c */
+scsi_step run_persistent_reserve_out;
+
 /* opcodes.c */
 scsi_step run_report_opcodes;
 scsi_step run_report_task_functions;

@@ -18,24 +18,27 @@ struct change {
 
 /* A member of the state each. `decode` gets NULL when there is none; `is_same_run` false: the power
  * was lost since. */
-static const struct part {
+static const struct {
     const char *name;
     json_t *(*encode)(const struct scsi_lun *lun); /* NULL: nothing to keep */
     void (*decode)(struct scsi_lun *lun, json_t *json, bool is_same_run);
 } parts[] = {
-    {NULL, NULL, NULL},
+    {"reservations", reserve_encode, reserve_decode},
+    {"attentions", attention_encode, attention_decode},
 };
+
+enum { PART_COUNT = sizeof parts / sizeof parts[0] };
 
 static json_t *encode(const struct scsi_lun *lun)
 {
     json_t *state = json_object();
 
     json_object_set_new(state, "run", json_string(lun->run));
-    for (const struct part *part = parts; part->name; part++) {
-        json_t *content = part->encode(lun);
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        json_t *part = parts[i].encode(lun);
 
-        if (content)
-            json_object_set_new(state, part->name, content);
+        if (part)
+            json_object_set_new(state, parts[i].name, part);
     }
     return state;
 }
@@ -45,9 +48,9 @@ void store_load(struct scsi_lun *lun, json_t *state, const char *run)
     const char *kept = json_string_value(json_object_get(state, "run"));
 
     lun->run = memory_copy_text(run ? run : "");
-    for (const struct part *part = parts; part->name; part++)
-        part->decode(lun, json_object_get(state, part->name),
-                     strcmp(kept ? kept : "", lun->run) == 0);
+    for (size_t i = 0; i < PART_COUNT; i++)
+        parts[i].decode(lun, json_object_get(state, parts[i].name),
+                        strcmp(kept ? kept : "", lun->run) == 0);
 }
 
 static void start_next(struct scsi_lun *lun);

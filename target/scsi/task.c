@@ -28,7 +28,7 @@ static uint32_t check(struct scsi_task *task)
     }
     if (!command)
         return command_find_opcode(index, opcode) ? result_in_cdb(task, 1, 4) : SCSI_INVALID_OPCODE;
-    if (reserve_is_conflict(task->nexus, command))
+    if (reserve_is_conflict(task))
         return SCSI_RESERVATION_CONFLICT;
     if (flags & WRITES_MEDIUM && task->nexus->lun->is_read_only)
         return SCSI_WRITE_PROTECTED;

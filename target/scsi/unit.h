@@ -1,13 +1,15 @@
 /* The inside of a logical unit, for the device server's own modules. */
 #pragma once
 
+#include "target/scsi/attention.h"
 #include "target/scsi/command.h"
 #include "target/scsi/identify.h"
 #include "target/scsi/log.h"
 #include "target/scsi/lun.h"
 #include "target/scsi/mode.h"
+#include "target/scsi/reservation.h"
 
-enum { ATTENTIONS_MAXIMUM = 8 };
+struct nexus_record;
 
 struct scsi_lun {
     struct ev_loop *loop;  /* borrowed */
@@ -22,11 +24,16 @@ struct scsi_lun {
     struct log log;
     struct identity identity;
 
-    struct list nexuses;            /* of struct scsi_nexus */
-    struct scsi_nexus *reserved_by; /* SPC-2 RESERVE, or NULL */
-    struct list ending;             /* of struct scsi_task: aborted, with something under way */
-    uint64_t last_ending;           /* serial number of the last one that joined it */
-    struct list managed;            /* of struct managed (manage.c): wait for those that end */
+    struct list nexuses;                       /* of struct scsi_nexus */
+    struct list records;                       /* of struct nexus_record (attention.c) */
+    struct scsi_nexus *reserved_by;            /* SPC-2 RESERVE, or NULL */
+    struct reservations *reservations;         /* owned */
+    struct reservations *changed_reservations; /* owned; being saved, or NULL */
+    uint16_t *ports;                           /* owned; relative target port identifiers */
+    size_t port_count;
+    struct list ending;   /* of struct scsi_task: aborted, with something under way */
+    uint64_t last_ending; /* serial number of the last one that joined it */
+    struct list managed;  /* of struct managed (manage.c): wait for those that end */
 
     struct scsi_store *store; /* owned; NULL: nothing is kept */
     char *run;                /* owned; kept with the state */
@@ -42,24 +49,29 @@ struct scsi_nexus {
     struct scsi_lun *lun;               /* parent: outlives us */
     char *initiator_port, *target_port; /* owned */
     uint16_t relative_port;
-    void *owner;       /* borrowed */
-    struct list tasks; /* of struct scsi_task: the task set's part of this nexus */
-    uint32_t attentions[ATTENTIONS_MAXIMUM]; /* enum scsi_result, oldest first */
-    unsigned attention_count;
+    void *owner;                   /* borrowed */
+    struct list tasks;             /* of struct scsi_task: the task set's part of this nexus */
+    struct nexus_record *record;   /* the logical unit's: its unit attentions */
+    bool is_registered, is_holder; /* as the reservations in force say */
     struct list link;
 };
 
-/* Unit attention conditions, SAM-5 5.14. A condition that is there already is not added again; when
- * there is no room the newest one gives way. */
-void attention_add(struct scsi_nexus *nexus, uint32_t result);
-void attention_add_others(struct scsi_nexus *nexus, uint32_t result);
-/* Takes the oldest one; SCSI_GOOD: there is none. */
-uint32_t attention_take(struct scsi_nexus *nexus);
-
-/* SPC-2 5.5.1: whether the reservation of another nexus forbids the command. */
-bool reserve_is_conflict(const struct scsi_nexus *nexus, const struct scsi_command *command);
+/* Whether a reservation of another nexus forbids the command: SPC-2 5.5.1, SPC-4 5.13.1. */
+bool reserve_is_conflict(const struct scsi_task *task);
 void reserve_drop(struct scsi_lun *lun);
 void reserve_forget(struct scsi_nexus *nexus);
+/* The reservations in force have changed, or the nexus is new. */
+void reserve_refresh(struct scsi_nexus *nexus);
+void reserve_refresh_all(struct scsi_lun *lun);
+
+/* The part of the state that the store keeps: what is being saved, else what is in force. */
+json_t *reserve_encode(const struct scsi_lun *lun);
+void reserve_decode(struct scsi_lun *lun, json_t *json, bool is_same_run);
+
+/* Ends the tasks of the nexus but `except`. */
+void manage_abort_tasks(struct scsi_nexus *nexus, const struct scsi_task *except);
+/* A step: goes on when all tasks that were aborted so far have ended. */
+uint32_t manage_wait(struct scsi_task *task);
 
 /* The end of scsi_lun_close, once nothing is being saved. */
 void lun_flush_and_free(struct scsi_lun *lun);

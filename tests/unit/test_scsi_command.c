@@ -101,7 +101,10 @@ START_TEST(a_reservation_stops_the_others)
     else
         ck_assert_uint_eq(result, SCSI_RESERVATION_CONFLICT);
     result = execute_cdb(&fixture, fixture.other, (const char *)cdb, sizeof cdb);
-    ck_assert_uint_ne(result, SCSI_RESERVATION_CONFLICT);
+    if (row->flags & PERSISTENT_RESERVATION) /* SPC-2 5.5.1: whoever sends it */
+        ck_assert_uint_eq(result, SCSI_RESERVATION_CONFLICT);
+    else
+        ck_assert_uint_ne(result, SCSI_RESERVATION_CONFLICT);
 }
 END_TEST
 
