@@ -100,6 +100,8 @@ static bool take_pairs(struct session *session)
     if (result == TEXT_MALFORMED)
         return false;
     session->params.max_send_data = negotiation.params.max_send_data;
+    session->params.max_recv_data = negotiation.params.max_recv_data;
+    conn_stream(session->conn)->max_data_length = session->params.max_recv_data;
     buffer_take(&session->text, session->text.length);
     return true;
 }
