@@ -61,24 +61,28 @@ DATA_OUTS = {
     "unknown task tag": dict(itt=0x1234),
     "number out of order": dict(data_sn=5),
     "number before the first": dict(data_sn=0xFFFFFFFF),
-    "final without all the data": dict(short=True),
+    "final without all the data": dict(length=512),
+    "gap at its start": dict(offset=512, length=8192 - 512),
+    "part of it, too early": dict(offset=-512, length=512, flags=0),
+    "part of it, too late": dict(offset=512, length=512, flags=0),
+    "all of it without the final bit": dict(flags=0),
 }
 
 
 @pytest.mark.parametrize("wrong", DATA_OUTS.values(), ids=DATA_OUTS.keys())
 def test_data_out_that_does_not_fit_its_r2t_is_never_written(victim, wrong):
     session = victim.log_in(offer=HELD | {"MaxBurstLength": "8192", "FirstBurstLength": "8192"})
-    task, r2t = held_write(session)
-    data = b"\xEE" * (512 if wrong.get("short") else r2t.length + wrong.get("extra", 0))
+    task, r2t = held_write(session, blocks=16)
+    assert r2t.length == 8192
+    data = b"\xEE" * (wrong.get("length", r2t.length) + wrong.get("extra", 0))
     offset = wrong.get("offset_is", (r2t.offset + wrong.get("offset", 0)) % 2**32)
     session.connection.send(Pdu(
-        DATA_OUT, flags=FINAL, itt=wrong.get("itt", task.itt), ttt=wrong.get("ttt", r2t.ttt),
-        data_sn=wrong.get("data_sn", 0), offset=offset, data=data))
+        DATA_OUT, flags=wrong.get("flags", FINAL), itt=wrong.get("itt", task.itt),
+        ttt=wrong.get("ttt", r2t.ttt), data_sn=wrong.get("data_sn", 0), offset=offset, data=data))
     answers = end_of(session.connection, deadline=1)
     assert not any(pdu.opcode == 0x21 and pdu.status == GOOD for pdu in answers)
     session.close()
-    image = victim.image().read_bytes()[:64 * 512 + 65536]
-    assert b"\xEE" * 512 not in image[8192:]
+    assert b"\xEE" * 512 not in victim.image().read_bytes()
 
 
 def test_immediate_data_beyond_the_first_burst_is_refused(victim):

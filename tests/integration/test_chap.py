@@ -272,6 +272,16 @@ def test_discovery_without_authentication_is_refused_where_it_is_required(make_l
     lab.log_in(None, chap=Credentials(USER, SECRET)).send_targets()
 
 
+def test_discovery_login_cannot_become_a_normal_one_on_the_way(secured):
+    """Discovery needs no CHAP here, so naming a target in a later request must give nothing."""
+    login = Login(secured.portal)
+    login.step(SECURITY, OPERATIONAL, identity(HOST, None) | {"AuthMethod": "None"})
+    failure = refused(login.step, OPERATIONAL, FULL_FEATURE,
+                      {"TargetName": TARGET, "SessionType": "Normal"})
+    login.close()
+    assert failure.status >> 8 == 2
+
+
 def test_secret_of_every_length_is_used_whole(make_lab):
     lab, secret = make_lab(), "s" * 128
     lab.map["initiators"] = [{"name": "*", "chap": {"user": USER, "secret": secret}}]

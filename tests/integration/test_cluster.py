@@ -10,11 +10,13 @@ import time
 
 import pytest
 
+from addresses import free_port
 from chap import Credentials
 from cluster import iqn, processes_with, wait_for_end
 from login import HOST, SERVICE_UNAVAILABLE, Refused
 from pdu import ASYNC
 from scsi import TEST_UNIT_READY, pattern, read10, write10
+from session import log_in
 from wire import DEADLINE
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)$")
@@ -319,6 +321,24 @@ def test_commands_are_answered_soon_while_a_node_is_frozen(make_cluster):
     assert min(times) < 0.25
     cluster.node(1, "thaw")
     cluster.node_is("up", 1)
+
+
+def test_cluster_on_ipv6_redirects_with_brackets(make_cluster):
+    cluster = make_cluster(nodes=1, volumes=("data1",))
+    floating, portal = free_port("::1"), free_port("::1")
+    cluster.config.write_text(
+        "[cluster]\nname = test\nbase_name = iqn.2012-11.com.example:cluster\n"
+        f"[portal_group poc]\nfloating_ip = [::1]:{floating}/128\n"
+        f"[node 1]\nportal = [::1]:{portal} poc\n[volume data1]\nsize = 64M\n"
+        "[export data1]\nportal_group = poc\n")
+    cluster.up()
+    with pytest.raises(Refused) as caught:
+        log_in("::1", floating, iqn("data1"))
+    assert caught.value.pdu.key("TargetAddress") == f"[::1]:{portal}"
+    with log_in("::1", floating) as discovery:
+        assert ("TargetAddress", f"[::1]:{floating},1") in discovery.send_targets()
+    with log_in("::1", portal, iqn("data1")) as session:
+        session.command(TEST_UNIT_READY).assert_good()
 
 
 def test_children_know_no_secret_in_their_arguments(make_cluster):

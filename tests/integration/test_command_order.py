@@ -59,6 +59,18 @@ def test_command_beyond_the_window_is_ignored(start_node):
     numbered(session, session.max_cmd_sn + 1000)
     session.connection.expect_silence(0.3)
     session.tasks.clear()
+    for _ in range(6):  # its number comes up: it must be free for another command
+        session.command(TEST_UNIT_READY).assert_good()
+
+
+def test_next_command_is_ignored_too_while_the_window_is_closed(start_node):
+    session = start_node(queue_depth=2).log_in(offer=HELD)
+    tasks = hold(session, 2)
+    assert window(session) == 0
+    numbered(session, session.exp_cmd_sn)
+    session.connection.expect_silence(0.3)
+    for task in tasks:
+        release(session, task)
     session.command(TEST_UNIT_READY).assert_good()
 
 

@@ -209,6 +209,30 @@ def test_killed_portalgroup_process_comes_up_again(cluster):
         cluster.reconnect(address=address)
 
 
+def test_nothing_moves_back_by_itself_unless_the_configuration_says_so(make_cluster):
+    cluster = make_cluster(settings={"failback_s": 1}).up()
+    home, holder = cluster.controller(), cluster.holder(cluster.floating_ip)
+    cluster.node(home, "kill")
+    with cluster.reconnect() as session:
+        data = written(session)
+    assert cluster.new_controller(home) != home
+    cluster.node(home, "start")
+    cluster.wait_until(lambda: cluster.controller() == home
+                       and cluster.holder(cluster.floating_ip) == holder, "everything at home")
+    read_back(cluster.reconnect(), data)
+
+
+def test_drain_drops_a_session_that_does_not_log_out(make_cluster):
+    cluster = make_cluster(settings={"drain_timeout_ms": 300}).up()
+    session, old = cluster.log_in(), cluster.controller()
+    data = written(session)
+    cluster.node(old, "drain")
+    last = session.connection.expect_close()
+    assert last and last[0].opcode == ASYNC and last[0].event == 1
+    read_back(cluster.reconnect(), data)
+    assert not cluster.events.all("node.failed")
+
+
 def test_while_no_node_is_left_nothing_answers_and_the_first_one_back_serves(make_cluster):
     cluster = make_cluster(nodes=2).up()
     data = written(cluster.log_in())
