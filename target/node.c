@@ -2,6 +2,7 @@
 
 #include "target/base/event.h"
 #include "target/base/memory.h"
+#include "target/copy_source.h"
 #include "target/iscsi/access.h"
 #include "target/portal.h"
 
@@ -12,9 +13,10 @@
 
 struct node {
     struct ev_loop *loop;
-    struct child *child; /* borrowed */
-    char *directory;     /* owned; of the volumes */
-    char *run;           /* owned; what the supervisor calls this `up`, or NULL */
+    struct child *child;      /* borrowed */
+    char *directory;          /* owned; of the volumes */
+    struct scsi_peers *peers; /* owned; the other volumes, for copies */
+    char *run;                /* owned; what the supervisor calls this `up`, or NULL */
     struct workers *workers;
     struct service service;
     struct list portals, releases;
@@ -144,6 +146,13 @@ static void leave_volumes(struct node *node)
 static char *open_volumes(struct node *node)
 {
     const struct map *map = node->service.map;
+    const struct volume_surroundings around = {
+        .loop = node->loop,
+        .workers = node->workers,
+        .directory = node->directory,
+        .run = node->run,
+        .peers = node->peers,
+    };
 
     for (size_t i = 0; i < map->target_count; i++) {
         const struct map_target *target = &map->targets[i];
@@ -153,7 +162,7 @@ static char *open_volumes(struct node *node)
         if (target->controller != node->service.node ||
             service_find_volume(&node->service, target->name))
             continue;
-        volume = volume_open(node->loop, node->workers, node->directory, node->run, target, &error);
+        volume = volume_open(&around, target, &error);
         if (!volume)
             return error;
         list_append(&node->service.volumes, &volume->link);
@@ -251,6 +260,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     node->run = run ? memory_copy_text(run) : NULL;
     node->is_started = true;
     service_init(&node->service, node->loop, number, &host_settings, on_idle, node);
+    node->peers = copy_source_new(&node->service, node->workers, volumes);
     child_start_events(node->child, "target", number);
     child_reply(node->child, id, NULL);
 }

@@ -36,7 +36,7 @@ static struct disk *open_disk(struct workers *workers, const char *directory,
     return disk;
 }
 
-static struct scsi_lun *open_lun(struct ev_loop *loop, const char *run,
+static struct scsi_lun *open_lun(const struct volume_surroundings *around,
                                  const struct map_target *target, json_t *identity,
                                  struct disk *disk, struct scsi_store *store, char **error)
 {
@@ -50,11 +50,12 @@ static struct scsi_lun *open_lun(struct ev_loop *loop, const char *run,
         .is_read_only = target->is_read_only,
         .store = store,
         .state = volume_store_state(identity),
-        .run = run,
+        .run = around->run,
+        .peers = around->peers,
     };
 
     if (config.serial && config.naa && strlen(config.naa) == 32)
-        return scsi_lun_new(loop, &config, disk);
+        return scsi_lun_new(around->loop, &config, disk);
     *error = memory_format("the identity of volume %s lacks its serial or NAA identifier",
                            target->volume);
     disk_close(disk);
@@ -62,17 +63,19 @@ static struct scsi_lun *open_lun(struct ev_loop *loop, const char *run,
     return NULL;
 }
 
-struct volume *volume_open(struct ev_loop *loop, struct workers *workers, const char *directory,
-                           const char *run, const struct map_target *target, char **error)
+struct volume *volume_open(const struct volume_surroundings *around,
+                           const struct map_target *target, char **error)
 {
-    json_t *identity = read_identity(directory, target->volume, error);
-    struct disk *disk = identity ? open_disk(workers, directory, target, error) : NULL;
+    json_t *identity = read_identity(around->directory, target->volume, error);
+    struct disk *disk =
+        identity ? open_disk(around->workers, around->directory, target, error) : NULL;
     struct scsi_lun *lun = NULL;
     struct volume *volume;
 
     if (disk)
-        lun = open_lun(loop, run, target, identity, disk,
-                       volume_store_new(workers, directory, target->volume, identity), error);
+        lun = open_lun(
+            around, target, identity, disk,
+            volume_store_new(around->workers, around->directory, target->volume, identity), error);
     json_decref(identity);
     if (!lun)
         return NULL;

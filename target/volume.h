@@ -15,10 +15,19 @@ struct volume {
     bool is_leaving; /* no new session: it moves to another node */
 };
 
-/* Opens volumes/NAME.img and .json below `directory`; `run` as in struct scsi_lun_config. NULL:
- * *error, owned by the caller, says what is wrong. */
-struct volume *volume_open(struct ev_loop *loop, struct workers *workers, const char *directory,
-                           const char *run, const struct map_target *target, char **error);
+/* What the volumes of a node have in common; all borrowed. */
+struct volume_surroundings {
+    struct ev_loop *loop;
+    struct workers *workers;
+    const char *directory;
+    const char *run; /* as in struct scsi_lun_config, like the next */
+    struct scsi_peers *peers;
+};
+
+/* Opens volumes/NAME.img and .json below the directory. NULL: *error, owned by the caller, says
+ * what is wrong. */
+struct volume *volume_open(const struct volume_surroundings *around,
+                           const struct map_target *target, char **error);
 /* Its target ports: one for each portal group that the map exports it in. */
 void volume_set_ports(struct volume *volume, const struct map *map);
 

@@ -18,9 +18,8 @@ uint32_t run_test_unit_ready(struct scsi_task *task)
 uint32_t run_request_sense(struct scsi_task *task)
 {
     uint8_t bytes[SENSE_MAXIMUM_SIZE];
-    struct sense sense = {scsi_lun_is_there(task->lun) ? attention_take(task->nexus)
-                                                       : SCSI_LUN_NOT_SUPPORTED,
-                          0, false, 0};
+    struct sense sense = {.result = scsi_lun_is_there(task->lun) ? attention_take(task->nexus)
+                                                                 : SCSI_LUN_NOT_SUPPORTED};
     size_t length = sense_encode(bytes, &sense, task->cdb[1] & 0x01);
 
     memcpy(data_answer(task, length, task->cdb[4]), bytes, length);

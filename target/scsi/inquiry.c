@@ -2,6 +2,7 @@
  */
 #include "target/base/bytes.h"
 #include "target/base/memory.h"
+#include "target/scsi/copy_page.h"
 #include "target/scsi/data.h"
 #include "target/scsi/extent.h"
 #include "target/scsi/result.h"
@@ -169,6 +170,7 @@ static const struct {
     { 0x86, fill_extended_inquiry },
     { 0x87, fill_mode_page_policy },
     { 0x88, fill_ports },
+    { 0x8f, copy_page_fill },
     { 0xb0, fill_block_limits },
     { 0xb1, fill_block_characteristics },
     { 0xb2, fill_provisioning },
@@ -204,7 +206,14 @@ static uint32_t answer_page(struct scsi_task *task, uint8_t code, bool is_lun)
 
 static uint32_t answer_standard(struct scsi_task *task, bool is_lun)
 {
-    enum { SIZE = 96, SPC4 = 0x06, HISUP_FORMAT = 0x12, MULTIP = 0x10, CMDQUE = 0x02 };
+    enum {
+        SIZE = 96,
+        SPC4 = 0x06,
+        HISUP_FORMAT = 0x12,
+        THIRD_PARTY_COPY = 0x08,
+        MULTIP = 0x10,
+        CMDQUE = 0x02
+    };
     static const uint16_t versions[] = {0x00a0, 0x0960, 0x0460,
                                         0x04c0}; /* SAM-5 iSCSI SPC-4 SBC-3 */
     uint8_t *bytes = data_answer(task, SIZE, get_be16(task->cdb + 3));
@@ -213,6 +222,7 @@ static uint32_t answer_standard(struct scsi_task *task, bool is_lun)
     bytes[2] = SPC4;
     bytes[3] = HISUP_FORMAT;
     bytes[4] = SIZE - 5;
+    bytes[5] = THIRD_PARTY_COPY;
     bytes[6] = MULTIP;
     bytes[7] = CMDQUE;
     put_text(bytes + 8, vendor);

@@ -1,6 +1,7 @@
 #include "target/scsi/lun.h"
 
 #include "target/base/memory.h"
+#include "target/scsi/copy_list.h"
 #include "target/scsi/result.h"
 #include "target/scsi/unit.h"
 
@@ -30,6 +31,7 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     lun->block_size = config->block_size;
     lun->physical_block_size = config->physical_block_size;
     lun->is_read_only = config->is_read_only;
+    lun->peers = config->peers;
     command_index_fill(&lun->commands);
     mode_load(&lun->mode, NULL);
     log_open(&lun->log, ev_now(loop));
@@ -63,8 +65,10 @@ static void on_flushed(struct disk_io *io)
     closed(owner, error);
 }
 
-void lun_flush_and_free(struct scsi_lun *lun)
+void lun_close_if_idle(struct scsi_lun *lun)
 {
+    if (!lun->closed || lun->is_saving || lun->borrowers)
+        return;
     lun->flush = (struct disk_io){.operation = DISK_FLUSH, .done = on_flushed};
     if (disk_submit(lun->order.disk, &lun->flush))
         on_flushed(&lun->flush);
@@ -75,8 +79,23 @@ void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner)
     assert(list_is_empty(&lun->nexuses) && list_is_empty(&lun->ending));
     lun->closed = done;
     lun->closed_owner = owner;
-    if (!lun->is_saving)
-        lun_flush_and_free(lun);
+    lun_close_if_idle(lun);
+}
+
+void lun_borrow(struct scsi_lun *lun)
+{
+    lun->borrowers++;
+}
+
+void lun_return(struct scsi_lun *lun)
+{
+    lun->borrowers--;
+    lun_close_if_idle(lun);
+}
+
+bool lun_is_closing(const struct scsi_lun *lun)
+{
+    return lun->closed;
 }
 
 struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_port,
@@ -90,6 +109,7 @@ struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_po
     nexus->relative_port = relative_port;
     nexus->owner = owner;
     list_init(&nexus->tasks);
+    list_init(&nexus->copies);
     list_append(&lun->nexuses, &nexus->link);
     attention_open(nexus);
     reserve_refresh(nexus);
@@ -103,6 +123,7 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
     assert(list_is_empty(&nexus->tasks));
     reserve_forget(nexus);
     attention_close(nexus);
+    copy_record_forget(nexus);
     list_remove(&nexus->link);
     free(nexus->initiator_port);
     free(nexus->target_port);

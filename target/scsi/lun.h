@@ -2,6 +2,7 @@
 #pragma once
 
 #include "target/disk/disk.h"
+#include "target/scsi/peers.h"
 #include "target/scsi/store.h"
 #include "target/scsi/task.h"
 
@@ -17,6 +18,7 @@ struct scsi_lun_config {
     json_t *state;            /* borrowed during the call; what the store kept, or NULL */
     const char *run;          /* copied; another one than with `state`: the power was lost since.
                                  NULL: not known */
+    struct scsi_peers *peers; /* borrowed: outlives the logical unit; NULL: copies stay inside it */
 };
 
 /* `disk` is taken over. */

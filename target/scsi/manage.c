@@ -1,5 +1,6 @@
 /* Task management, SAM-5 7: which tasks a function ends, and when all of them have ended. */
 #include "target/base/memory.h"
+#include "target/scsi/copy_list.h"
 #include "target/scsi/result.h"
 #include "target/scsi/step.h"
 #include "target/scsi/unit.h"
@@ -56,6 +57,8 @@ static void reset(struct scsi_nexus *nexus)
     LIST_FOR_EACH(link, &nexus->lun->nexuses)
     attention_add(container_of(link, struct scsi_nexus, link), SCSI_RESET);
     abort_all_tasks(nexus);
+    LIST_FOR_EACH(link, &nexus->lun->nexuses)
+    copy_record_forget(container_of(link, struct scsi_nexus, link));
 }
 
 static void (*const functions[])(struct scsi_nexus *nexus) = {

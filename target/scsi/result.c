@@ -37,6 +37,7 @@ static size_t encode_fixed(uint8_t *bytes, const struct sense *sense)
         put_be32(bytes + 3, (uint32_t)sense->information);
     }
     bytes[7] = SENSE_FIXED_SIZE - 8;
+    put_be32(bytes + 8, sense->segment);
     put_be16(bytes + 12, (uint16_t)sense->result);
     put_be24(bytes + 15, sense->field);
     return SENSE_FIXED_SIZE;
@@ -61,6 +62,12 @@ static size_t encode_descriptor(uint8_t *bytes, const struct sense *sense)
         bytes[length + 1] = 0x06;
         put_be24(bytes + length + 4, sense->field);
         length += 8;
+    }
+    if (sense->segment) {
+        bytes[length] = 0x01; /* command-specific information, SPC-4 4.5.2.3 */
+        bytes[length + 1] = 0x0a;
+        put_be64(bytes + length + 4, sense->segment);
+        length += 12;
     }
     bytes[7] = (uint8_t)(length - 8);
     return length;

@@ -30,6 +30,19 @@ enum scsi_result {
     SCSI_SPACE_EXHAUSTED = 0x02072707,
     SCSI_DATA_PHASE_ERROR = 0x020b4b00,
     SCSI_MISCOMPARE = 0x020e1d00,
+    SCSI_OPERATION_IN_PROGRESS = 0x02050016,
+    SCSI_TOO_MANY_TARGETS = 0x02052606,
+    SCSI_UNSUPPORTED_TARGET_TYPE = 0x02052607,
+    SCSI_TOO_MANY_SEGMENTS = 0x02052608,
+    SCSI_UNSUPPORTED_SEGMENT_TYPE = 0x02052609,
+    SCSI_INLINE_DATA_TOO_LONG = 0x0205260b,
+    SCSI_COPY_FAILED = 0x020a0000,
+    SCSI_COPY_STOPPED = 0x020a0016, /* operation in progress was ended by COPY OPERATION ABORT */
+    SCSI_COPY_UNREACHABLE_TARGET = 0x020a0804,
+    SCSI_COPY_DEVICE_FAILURE = 0x020a0d01,
+    SCSI_COPY_NOT_REACHABLE = 0x020a0d02,
+    SCSI_COPY_WRONG_DEVICE = 0x020a0d03,
+    SCSI_COPY_INEXACT_SEGMENT = 0x020a260a,
 
     SCSI_POWER_ON = 0x02062900,
     SCSI_RESET = 0x02062903,
@@ -45,13 +58,14 @@ enum scsi_result {
     SCSI_FAILURE_PREDICTED = 0x02065dff, /* a false one, for tests */
 };
 
-enum { SENSE_FIXED_SIZE = 18, SENSE_MAXIMUM_SIZE = 32 };
+enum { SENSE_FIXED_SIZE = 18, SENSE_MAXIMUM_SIZE = 40 };
 
 /* What sense data is made of. `field` is what result_in_cdb and result_in_list keep. */
 struct sense {
     uint32_t result, field;
     bool has_information;
     uint64_t information;
+    uint32_t segment;
 };
 
 /* Writes sense data of the current command, SPC-4 4.5.2 and 4.5.3; returns its length. */

@@ -62,3 +62,14 @@ scsi_step run_persistent_reserve_out;
 /* opcodes.c */
 scsi_step run_report_opcodes;
 scsi_step run_report_task_functions;
+
+/* extended_copy.c */
+scsi_step run_extended_copy;
+
+/* copy_list.c */
+scsi_step run_receive_copy_status1;
+scsi_step run_receive_copy_status4;
+scsi_step run_receive_copy_failure;
+scsi_step run_receive_copy_parameters;
+scsi_step run_receive_token;
+scsi_step run_copy_abort;

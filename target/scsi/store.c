@@ -112,8 +112,8 @@ static void start_next(struct scsi_lun *lun)
     lun->is_saving = false;
     if (lun->is_touched)
         save(lun, false);
-    else if (lun->closed)
-        lun_flush_and_free(lun);
+    else
+        lun_close_if_idle(lun);
 }
 
 static void enqueue(struct scsi_task *task, scsi_step *apply_step, store_settled *settled)

@@ -1,5 +1,6 @@
 #include "target/scsi/task.h"
 
+#include "target/scsi/copy.h"
 #include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/step.h"
@@ -40,6 +41,8 @@ static uint32_t check(struct scsi_task *task)
 static void release(struct scsi_task *task)
 {
     list_remove(&task->link);
+    copy_free(task->copy);
+    task->copy = NULL;
     free(task->parameters);
     free(task->scratch);
     task->parameters = task->scratch = NULL;
@@ -50,7 +53,8 @@ static enum scsi_next end(struct scsi_task *task, uint32_t result)
     task->status = (uint8_t)(result >> 24);
     task->sense_length = 0;
     if (task->status == SCSI_CHECK_CONDITION >> 24) {
-        struct sense sense = {result, task->field, task->has_information, task->information};
+        struct sense sense = {result, task->field, task->has_information, task->information,
+                              task->segment};
 
         task->sense_length =
             (uint8_t)sense_encode(task->sense, &sense, task->nexus->lun->mode.has_descriptor_sense);
@@ -92,6 +96,8 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->position = task->received = 0;
     task->parameters = task->scratch = NULL;
     task->parameters_size = task->scratch_length = 0;
+    task->copy = NULL;
+    task->segment = 0;
     list_append(&task->nexus->tasks, &task->link);
 
     uint32_t result = check(task);

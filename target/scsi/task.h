@@ -30,6 +30,7 @@ struct scsi_task;
 struct scsi_nexus;
 struct scsi_command;
 struct scsi_data;
+struct copy;
 
 /* What the device server tells the transport outside of its calls. Called from the loop, never from
  * within scsi_begin, scsi_put, scsi_get or scsi_finish of the same task; on_aborted also from
@@ -79,6 +80,7 @@ struct scsi_task {
     bool has_information; /* for the sense data, like the next two (result.h) */
     uint32_t field;       /* of the CDB or the parameter list */
     uint64_t information;
+    uint32_t segment;       /* likewise: of a copy; 0: none */
     uint32_t result;        /* enum scsi_result; the first one that is not good stays */
     unsigned under_way;     /* requests that are not done */
     uint64_t ending;        /* serial number of its abort (manage.c) */
@@ -92,6 +94,7 @@ struct scsi_task {
     uint8_t *scratch; /* owned; a piece of the medium, or the beginning of a logical block that
                        * the next put completes: then this many bytes */
     size_t scratch_length;
+    struct copy *copy;      /* owned; of a third-party copy, or NULL */
     struct order_item item; /* one request at a time; puts that go to a worker have their own */
     struct list link;
 };

@@ -40,8 +40,11 @@ struct scsi_lun {
     struct list changes;      /* of struct change (store.c) */
     bool is_saving, is_change_saved, is_touched;
 
-    struct disk_io flush; /* of scsi_lun_close */
-    scsi_lun_closed *closed;
+    struct scsi_peers *peers; /* borrowed; NULL: no other volume is known */
+    unsigned borrowers;       /* copies that this logical unit takes part in */
+
+    struct disk_io flush;    /* of scsi_lun_close */
+    scsi_lun_closed *closed; /* NULL: it is open */
     void *closed_owner;
 };
 
@@ -53,8 +56,14 @@ struct scsi_nexus {
     struct list tasks;             /* of struct scsi_task: the task set's part of this nexus */
     struct nexus_record *record;   /* the logical unit's: its unit attentions */
     bool is_registered, is_holder; /* as the reservations in force say */
+    struct list copies;            /* of struct copy_record */
     struct list link;
 };
+
+/* A copy that takes part in the life of a logical unit: closing waits for its return. */
+void lun_borrow(struct scsi_lun *lun);
+void lun_return(struct scsi_lun *lun);
+bool lun_is_closing(const struct scsi_lun *lun);
 
 /* Whether a reservation of another nexus forbids the command: SPC-2 5.5.1, SPC-4 5.13.1. */
 bool reserve_is_conflict(const struct scsi_task *task);
@@ -73,8 +82,8 @@ void manage_abort_tasks(struct scsi_nexus *nexus, const struct scsi_task *except
 /* A step: goes on when all tasks that were aborted so far have ended. */
 uint32_t manage_wait(struct scsi_task *task);
 
-/* The end of scsi_lun_close, once nothing is being saved. */
-void lun_flush_and_free(struct scsi_lun *lun);
+/* The end of scsi_lun_close, once nothing is being saved and no copy takes part any more. */
+void lun_close_if_idle(struct scsi_lun *lun);
 
 /* A task that was aborted with something under way has ended; told by task.c. */
 void manage_end(struct scsi_task *task);

@@ -23,12 +23,12 @@ static const struct {
     const char *answer;
     size_t length;
 } answers[] = {
-    /* INQUIRY: disk, SPC-4, HISUP, 91 more bytes, MULTIP, CMDQUE, SAM-5 iSCSI SPC-4 SBC-3 */
+    /* INQUIRY: disk, SPC-4, HISUP, 91 more bytes, 3PC, MULTIP, CMDQUE, SAM-5 iSCSI SPC-4 SBC-3 */
     {CDB("\x12\0\0\0\xff\0"),
-     BYTES("\0\0\x06\x12\x5b\0\x10\x02StorPooliSCSI DISK      1.0 " ZEROS_8 ZEROS_8
+     BYTES("\0\0\x06\x12\x5b\x08\x10\x02StorPooliSCSI DISK      1.0 " ZEROS_8 ZEROS_8
            "\0\0\0\0\0\0\x00\xa0\x09\x60\x04\x60\x04\xc0" ZEROS_8 ZEROS_8 ZEROS_8 "\0\0\0\0\0\0")},
     {CDB("\x12\0\0\0\x05\0"), BYTES("\0\0\x06\x12\x5b")},
-    {CDB("\x12\x01\0\0\xff\0"), BYTES("\0\0\0\x0a\0\x80\x83\x86\x87\x88\xb0\xb1\xb2\xb3")},
+    {CDB("\x12\x01\0\0\xff\0"), BYTES("\0\0\0\x0b\0\x80\x83\x86\x87\x88\x8f\xb0\xb1\xb2\xb3")},
     {CDB("\x12\x01\x80\0\xff\0"), BYTES("\0\x80\0\x05"
                                         "12345")},
     /* 83: NAA, vendor text, relative port, name of the port, name of the device */
@@ -40,7 +40,7 @@ static const struct {
            "\x53\x98\0\x1ciqn.array:data1,t,0x0001\0\0\0\0"
            "\x53\xa8\0\x10iqn.array:data1\0")},
     /* 86: HEADSUP, ORDSUP, SIMPSUP, V_SUP, 32 bytes of sense data */
-    {CDB("\x12\x01\x86\0\xff\0"), BYTES("\0\x86\0\x3c\0\x07\x01\0\0\0\0\0\0\x20\0\0" ZEROS_8 ZEROS_8
+    {CDB("\x12\x01\x86\0\xff\0"), BYTES("\0\x86\0\x3c\0\x07\x01\0\0\0\0\0\0\x28\0\0" ZEROS_8 ZEROS_8
                                             ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8)},
     /* 87: every page and subpage is shared */
     {CDB("\x12\x01\x87\0\xff\0"), BYTES("\0\x87\0\x04\x3f\xff\0\0")},

@@ -1,0 +1,64 @@
+"""Third-party copies as bytes: EXTENDED COPY, its results, and the token commands of ODX."""
+
+import struct
+
+from scsi import designators, inquiry
+
+THIS_UNIT = 0xFFFF
+HOLD, DISCARD, NO_IDENTIFIER = 0, 2, 3
+COMPLETED, FAILED, RESIDUAL, ABORTED = 1, 2, 4, 0x60
+UNREACHABLE, NOT_REACHABLE, COPY_FAILED = 0x0A0804, 0x0A0D02, 0x0A0000
+
+
+def naa(session):
+    """The NAA identifier of the session's logical unit."""
+    page = session.command(inquiry(0x83, 1024), read=1024).assert_good().data_in
+    return next(data for association, kind, _, data in designators(page)
+                if (association, kind) == (0, 3))
+
+
+def by_identifier(identifier, block_size=512):
+    """An identification CSCD descriptor."""
+    return struct.pack(">BBHBBBB", 0xE4, 0, 0, 1, 3, 0, len(identifier)) + \
+        identifier.ljust(20, b"\0") + struct.pack(">I", block_size)
+
+
+def blocks(count, source, destination, *, by=(0, 0), dc=False):
+    """A block to block segment; `by` are the descriptor IDs of source and destination."""
+    return struct.pack(">BBHHHHHQQ", 2, 2 if dc else 0, 0x18, *by, 0, count, source, destination)
+
+
+def block_bytes(count, source, destination, offsets, *, by=(0, 0)):
+    """The segment with byte offsets."""
+    return struct.pack(">BBHHHIQQHH", 0x0A, 0, 0x1C, *by, count, source, destination, *offsets)
+
+
+def extended_copy(targets, segments, *, identifier=1, usage=HOLD, inline=0):
+    """CDB and parameter list of EXTENDED COPY(LID1)."""
+    targets, segments = b"".join(targets), b"".join(segments)
+    data = struct.pack(">BBHIII", identifier, usage << 3, len(targets), 0, len(segments),
+                       inline) + targets + segments
+    return struct.pack(">BB8xIBB", 0x83, 0, len(data), 0, 0), data
+
+
+def extended_copy4(targets, segments, *, identifier=1, usage=HOLD):
+    targets, segments = b"".join(targets), b"".join(segments)
+    data = struct.pack(">BB18xI18xHHH", 1, usage << 3, identifier, len(targets), len(segments),
+                       0) + targets + segments
+    return struct.pack(">BB8xIBB", 0x83, 1, len(data), 0, 0), data
+
+
+def copy_status(identifier=1, allocation=255):
+    return struct.pack(">BBB7xIBB", 0x84, 0, identifier, allocation, 0, 0)
+
+
+def copy_parameters(allocation=255):
+    return struct.pack(">BB8xIBB", 0x84, 3, allocation, 0, 0)
+
+
+def failure_details(identifier=1, allocation=255):
+    return struct.pack(">BBB7xIBB", 0x84, 4, identifier, allocation, 0, 0)
+
+
+def copy_status4(identifier=1, allocation=255):
+    return struct.pack(">BBI4xIBB", 0x84, 5, identifier, allocation, 0, 0)
