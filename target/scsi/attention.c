@@ -35,8 +35,7 @@ static bool is_kept(uint32_t result)
 static struct nexus_record *find(const struct scsi_lun *lun, const char *initiator_port,
                                  uint16_t port)
 {
-    LIST_FOR_EACH(link, &lun->records)
-    {
+    LIST_FOR_EACH (link, &lun->records) {
         struct nexus_record *record = container_of(link, struct nexus_record, link);
 
         if (record->port == port && strcasecmp(record->initiator_port, initiator_port) == 0)
@@ -56,10 +55,9 @@ static void forget_surplus(struct scsi_lun *lun)
 {
     size_t count = 0;
 
-    LIST_FOR_EACH(link, &lun->records)
-    count += !container_of(link, struct nexus_record, link)->has_session;
-    LIST_FOR_EACH_SAFE(link, &lun->records)
-    {
+    LIST_FOR_EACH (link, &lun->records)
+        count += !container_of(link, struct nexus_record, link)->has_session;
+    LIST_FOR_EACH_SAFE (link, &lun->records) {
         struct nexus_record *record = container_of(link, struct nexus_record, link);
 
         if (count <= RECORDS_MAXIMUM)
@@ -112,8 +110,7 @@ void attention_add(struct scsi_nexus *nexus, uint32_t result)
 
 void attention_add_others(struct scsi_nexus *nexus, uint32_t result)
 {
-    LIST_FOR_EACH(link, &nexus->lun->records)
-    {
+    LIST_FOR_EACH (link, &nexus->lun->records) {
         struct nexus_record *record = container_of(link, struct nexus_record, link);
 
         if (record != nexus->record)
@@ -146,8 +143,7 @@ static uint32_t notice_for(const struct reservations *reservations,
 
 void attention_add_notices(struct scsi_lun *lun, const struct reservations *reservations)
 {
-    LIST_FOR_EACH(link, &lun->records)
-    {
+    LIST_FOR_EACH (link, &lun->records) {
         struct nexus_record *record = container_of(link, struct nexus_record, link);
         uint32_t notice = notice_for(reservations, record);
 
@@ -207,8 +203,8 @@ void attention_close(struct scsi_nexus *nexus)
 
 void attention_forget_all(struct scsi_lun *lun)
 {
-    LIST_FOR_EACH_SAFE(link, &lun->records)
-    forget(container_of(link, struct nexus_record, link));
+    LIST_FOR_EACH_SAFE (link, &lun->records)
+        forget(container_of(link, struct nexus_record, link));
 }
 
 static json_t *encode_record(const struct scsi_lun *lun, const struct nexus_record *record)
@@ -230,8 +226,7 @@ json_t *attention_encode(const struct scsi_lun *lun)
 {
     json_t *list = json_array();
 
-    LIST_FOR_EACH(link, &lun->records)
-    {
+    LIST_FOR_EACH (link, &lun->records) {
         json_t *json = encode_record(lun, container_of(link, struct nexus_record, link));
 
         if (json_array_size(json_object_get(json, "pending")))
@@ -247,8 +242,7 @@ void attention_decode(struct scsi_lun *lun, json_t *json, bool is_same_run)
     json_t *element, *number;
     size_t i, j;
 
-    json_array_foreach(json, i, element)
-    {
+    json_array_foreach (json, i, element) {
         const char *name = json_string_value(json_object_get(element, "initiator_port"));
         json_int_t port = json_integer_value(json_object_get(element, "port"));
         struct nexus_record *record;
@@ -256,7 +250,7 @@ void attention_decode(struct scsi_lun *lun, json_t *json, bool is_same_run)
         if (!name || !is_same_run)
             continue;
         record = add_record(lun, name, (uint16_t)port);
-        json_array_foreach(json_object_get(element, "pending"), j, number)
+        json_array_foreach (json_object_get(element, "pending"), j, number)
             append(record, (uint32_t)json_integer_value(number));
     }
 }

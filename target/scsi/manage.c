@@ -17,8 +17,7 @@ struct managed {
 
 void manage_abort_tasks(struct scsi_nexus *nexus, const struct scsi_task *except)
 {
-    LIST_FOR_EACH_SAFE(link, &nexus->tasks)
-    {
+    LIST_FOR_EACH_SAFE (link, &nexus->tasks) {
         struct scsi_task *task = container_of(link, struct scsi_task, link);
 
         if (task != except)
@@ -33,14 +32,13 @@ static void abort_tasks(struct scsi_nexus *nexus)
 
 static void abort_all_tasks(struct scsi_nexus *nexus)
 {
-    LIST_FOR_EACH(link, &nexus->lun->nexuses)
-    abort_tasks(container_of(link, struct scsi_nexus, link));
+    LIST_FOR_EACH (link, &nexus->lun->nexuses)
+        abort_tasks(container_of(link, struct scsi_nexus, link));
 }
 
 static void clear_task_set(struct scsi_nexus *nexus)
 {
-    LIST_FOR_EACH(link, &nexus->lun->nexuses)
-    {
+    LIST_FOR_EACH (link, &nexus->lun->nexuses) {
         struct scsi_nexus *other = container_of(link, struct scsi_nexus, link);
 
         if (other != nexus && !list_is_empty(&other->tasks))
@@ -54,8 +52,8 @@ static void reset(struct scsi_nexus *nexus)
 {
     reserve_drop(nexus->lun);
     mode_reset(&nexus->lun->mode);
-    LIST_FOR_EACH(link, &nexus->lun->nexuses)
-    attention_add(container_of(link, struct scsi_nexus, link), SCSI_RESET);
+    LIST_FOR_EACH (link, &nexus->lun->nexuses)
+        attention_add(container_of(link, struct scsi_nexus, link), SCSI_RESET);
     abort_all_tasks(nexus);
     LIST_FOR_EACH(link, &nexus->lun->nexuses)
     copy_record_forget(container_of(link, struct scsi_nexus, link));

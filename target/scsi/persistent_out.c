@@ -162,8 +162,7 @@ static uint32_t change(struct scsi_task *task)
 /* The tasks of the I_T nexuses whose registrations were preempted, SPC-4 5.13.11.2.6. */
 static void abort_preempted(struct scsi_lun *lun, const struct scsi_task *except)
 {
-    LIST_FOR_EACH(link, &lun->nexuses)
-    {
+    LIST_FOR_EACH (link, &lun->nexuses) {
         struct scsi_nexus *nexus = container_of(link, struct scsi_nexus, link);
 
         if (nexus->is_registered && !reservations_find(lun->changed_reservations,

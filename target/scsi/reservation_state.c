@@ -54,8 +54,7 @@ struct reservations *reservations_decode(json_t *json)
 
     reservations->generation = (uint32_t)json_integer_value(json_object_get(json, "generation"));
     reservations->outlives_power = json_is_true(json_object_get(json, "aptpl"));
-    json_array_foreach(list, i, element)
-    {
+    json_array_foreach (list, i, element) {
         reservations->count +=
             decode_registration(element, &reservations->registrations[reservations->count]);
     }

@@ -68,8 +68,8 @@ void reserve_refresh(struct scsi_nexus *nexus)
 
 void reserve_refresh_all(struct scsi_lun *lun)
 {
-    LIST_FOR_EACH(link, &lun->nexuses)
-    reserve_refresh(container_of(link, struct scsi_nexus, link));
+    LIST_FOR_EACH (link, &lun->nexuses)
+        reserve_refresh(container_of(link, struct scsi_nexus, link));
 }
 
 json_t *reserve_encode(const struct scsi_lun *lun)
