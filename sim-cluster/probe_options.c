@@ -39,7 +39,7 @@ static const struct row {
     {"region", "BYTES", OPTION_BYTES, FIELD(region_bytes), 512, UINT64_MAX, "from the start of the disk (64M at most)"},
     {"timeout", "MS", OPTION_NUMBER, FIELD(timeout_ms), 10, 600000, "give up the connection after so much silence (1000)"},
     {"retry", "MS", OPTION_NUMBER, FIELD(retry_ms), 1, 60000, "between login attempts (50)"},
-    {"stall", "MS", OPTION_NUMBER, FIELD(stall_ms), 20, 600000, "report longer gaps between answers (100)"},
+    {"stall", "MS", OPTION_NUMBER, FIELD(stall_ms), 1, 600000, "report longer gaps between answers (100)"},
     {"give-up", "MS", OPTION_NUMBER, FIELD(give_up_ms), 100, 3600000, "for the first login, and for the end (15000)"},
     {"seed", "N", OPTION_NUMBER, FIELD(seed), 0, UINT64_MAX, "same seed, same order of blocks (random)"},
     {"json", NULL, OPTION_FLAG, FIELD(json), 0, 0, "one JSON object at the end instead of progress"},
