@@ -53,6 +53,8 @@ def wait_for_end(pids, deadline):
 
 
 class Cluster:
+    """`volumes`: names, or names with their keys."""
+
     def __init__(self, net, *, nodes=3, volumes=("data1", "data2"), size="64M", settings=None,
                  sections=None, group=None):
         self.net, self.mark = net, uuid.uuid4().hex
@@ -74,7 +76,9 @@ class Cluster:
             lines += ["", f"[node {number}]", f"portal = {self.portal(number)}:3260 poc",
                       f"portal = {self.portal(number, True)}:3260 poc"]
         for volume in self.volumes:
-            lines += ["", f"[volume {volume}]", f"size = {size}"]
+            keys = self.volumes[volume] if isinstance(self.volumes, dict) else {}
+            lines += ["", f"[volume {volume}]"]
+            lines += [f"{key} = {value}" for key, value in ({"size": size} | keys).items()]
         lines += ["", sections or "[initiator *]\nnet = 0.0.0.0/0"]
         for volume in self.volumes:
             lines += ["", f"[export {volume}]", "portal_group = poc", "initiator = *"]

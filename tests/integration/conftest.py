@@ -21,6 +21,15 @@ def pytest_runtest_makereport(item, call):
     item.failed = getattr(item, "failed", False) or report.failed
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What a test has recorded to be read: a line each."""
+    for report in (report for reports in terminalreporter.stats.values() for report in reports
+                   if getattr(report, "when", None) == "call"):
+        for name, value in report.user_properties:
+            if name == "conformance":
+                terminalreporter.line(f"{report.nodeid.partition('::')[2]}: {value}")
+
+
 @pytest.fixture
 def make_lab(request):
     """Builds labs; each is taken down at the end, with its story printed after a failure."""

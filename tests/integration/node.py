@@ -216,5 +216,5 @@ class Lab:
         parts = []
         for child in self.processes:
             parts += [f"--- {child.log.name}", child.log_text()]
-            parts += [json.dumps(line) for line in child.events.lines]
+            parts += [json.dumps(line) for line in child.events.lines[-500:]]
         return "\n".join(parts)
