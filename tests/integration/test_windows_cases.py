@@ -101,7 +101,7 @@ def test_t09_redirect_has_no_portal_group_tag(floating, host):
     with pytest.raises(Refused) as caught:
         host.log_in_once(floating.floating_ip, target=TARGET)
     assert caught.value.status == MOVED_TEMPORARILY
-    assert caught.value.pdu.key("TargetAddress") == f"{floating.portal}:3260"
+    assert caught.value.pdu.data == f"TargetAddress={floating.portal}:3260\0".encode()
 
 
 def test_t10_two_writes_are_fed_in_turn(session):
