@@ -137,6 +137,11 @@ static bool span(struct task *task, uint32_t offset, uint32_t length, int *fd,
     return true;
 }
 
+static void spoil(struct task *task)
+{
+    task->cdb[4] = 2;
+}
+
 static enum port_next finish(struct task *task)
 {
     task->status = task->cdb[4];
@@ -178,6 +183,7 @@ const struct port_operations fuzz_port = {
     .get = get,
     .has_failed = has_failed,
     .span = span,
+    .spoil = spoil,
     .finish = finish,
     .abort = abort_task,
     .manage = manage,
