@@ -219,6 +219,23 @@ def test_killed_supervisor_leaves_nothing_and_the_next_up_works(cluster):
     assert again.command(read10(0, 64), read=len(data)).assert_good().data_in == data
 
 
+def test_killed_supervisor_takes_a_frozen_node_with_it(make_cluster):
+    """A stopped process does not see its control channel close; it must end all the same."""
+    cluster = make_cluster(settings={"node_timeout_ms": 60000}).up()
+    running = [pid for pid in processes_with(cluster.mark) if pid != cluster.follower.pid]
+    cluster.node(1, "freeze")
+    os.kill(cluster.supervisor(), signal.SIGKILL)
+    assert wait_for_end(running, 5) == []
+
+
+def test_down_ends_a_frozen_node_too(make_cluster):
+    cluster = make_cluster(settings={"node_timeout_ms": 60000}).up()
+    running = [pid for pid in processes_with(cluster.mark) if pid != cluster.follower.pid]
+    cluster.node(2, "freeze")
+    cluster.down()
+    assert wait_for_end(running, 5) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_in_the_foreground_ends_with_a_signal_and_leaves_nothing(make_cluster, number):
     cluster = make_cluster()

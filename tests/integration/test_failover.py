@@ -69,6 +69,42 @@ def test_frozen_node_is_silent_then_fenced(cluster):
     assert cluster.node_states()[old] != "up"
 
 
+def test_write_caught_in_a_frozen_node_never_lands_after_the_failover(cluster):
+    """Its data waits in the socket of the stopped process when the next controller serves."""
+    session, old = cluster.log_in(offer={"InitialR2T": "Yes", "ImmediateData": "No"}), (
+        cluster.controller())
+    session.answer_r2t = False
+    task = session.start(write10(0, 256), write=b"\xDD" * (256 * 512))
+    session.pump()
+    pid, = cluster.pids("target", old)
+    cluster.node(old, "freeze")
+    r2t = task.r2ts[0]
+    session.connection.send(*session.data_out(task, r2t.offset, r2t.length, r2t.ttt))
+    again = cluster.reconnect()
+    data = written(again)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+    read_back(again, data)
+
+
+@pytest.mark.parametrize("verb", ["kill", "freeze", "power-off", "isolate"])
+def test_old_controller_is_gone_before_the_next_one_serves(cluster, verb):
+    old = cluster.controller()
+    pid, = cluster.pids("target", old)
+    since = cluster.node(old, verb)
+    cluster.events.wait("target.moved", since=since, target=iqn("data1"))
+    lines = cluster.events.lines[since:]
+    kinds = [line["event"] for line in lines if line.get("node", old) == old]
+    ended = next(at for at, line in enumerate(lines) if line["event"] == "process.ended"
+                 and line.get("pid", pid) == pid)
+    moved = next(at for at, line in enumerate(lines) if line["event"] == "target.moved"
+                 and line["target"] == iqn("data1"))
+    opened = next(at for at, line in enumerate(lines) if line["event"] == "volume.opened"
+                  and line["target"] == iqn("data1"))
+    assert ended < opened and ended < moved, kinds
+    assert not os.path.exists(f"/proc/{pid}")
+
+
 def test_node_thawed_before_its_timeout_goes_on_as_if_nothing_was(make_cluster):
     cluster = make_cluster(settings={"node_timeout_ms": 20000}).up()
     session, node = cluster.log_in(), cluster.controller()
