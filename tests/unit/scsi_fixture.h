@@ -22,6 +22,9 @@ struct fixture {
     struct scsi_lun *lun;
     struct held_disk *held; /* the disk */
     struct scsi_nexus *nexus, *other;
+    struct scsi_store *store; /* set before the volume is opened, like the next two; or NULL */
+    json_t *state;
+    const char *run;
     char path[32];
 };
 
@@ -149,7 +152,10 @@ static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t 
                                      .size = size,
                                      .block_size = block_size,
                                      .physical_block_size = 4096,
-                                     .is_read_only = is_read_only};
+                                     .is_read_only = is_read_only,
+                                     .store = fixture->store,
+                                     .state = fixture->state,
+                                     .run = fixture->run};
     int error, descriptor;
 
     strncpy(fixture->path, "/tmp/scsi-volume-XXXXXX", sizeof fixture->path);
