@@ -111,7 +111,11 @@ static void on_nop(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct session *session = container_of(timer, struct session, nop);
     const struct host_settings *settings = &session->host->settings;
-    double silence = ev_now(loop) - session->last_heard;
+    double silence;
+
+    if (session->unwritten) /* the connection may be resting on our account, not the peer's */
+        session->last_heard = ev_now(loop);
+    silence = ev_now(loop) - session->last_heard;
 
     if (session->nop_tag != RESERVED_TAG &&
         silence >= settings->nop_interval + settings->nop_timeout) {
