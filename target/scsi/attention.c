@@ -108,6 +108,14 @@ void attention_add(struct scsi_nexus *nexus, uint32_t result)
     add(nexus->lun, nexus->record, result);
 }
 
+void attention_add_all(struct scsi_lun *lun, uint32_t result)
+{
+    LIST_FOR_EACH(link, &lun->records)
+    {
+        add(lun, container_of(link, struct nexus_record, link), result);
+    }
+}
+
 void attention_add_others(struct scsi_nexus *nexus, uint32_t result)
 {
     LIST_FOR_EACH (link, &nexus->lun->records) {

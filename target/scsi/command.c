@@ -2,13 +2,15 @@
 
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
+#include "target/scsi/unit.h"
 
 #include <string.h>
 
 /* clang-format off */
 enum {
-    ALWAYS = ANSWERS_ALWAYS | ANSWERS_WITHOUT_LUN | IGNORES_RESERVATION | ALLOWED_ALWAYS,
-    PERSISTENT = SERVICE_ACTION | ALLOWED_ALWAYS | PERSISTENT_RESERVATION,
+    UNAVAILABLE = RUNS_IN_STANDBY | RUNS_UNAVAILABLE,
+    ALWAYS = ANSWERS_ALWAYS | ANSWERS_WITHOUT_LUN | IGNORES_RESERVATION | ALLOWED_ALWAYS | UNAVAILABLE,
+    PERSISTENT = SERVICE_ACTION | ALLOWED_ALWAYS | PERSISTENT_RESERVATION | RUNS_IN_STANDBY,
     LEGACY = ALLOWED_ALWAYS | LEGACY_RESERVATION,
 };
 
@@ -20,13 +22,13 @@ const struct scsi_command scsi_commands[] = {
     { "READ(6)",                 DATA_IN,  READS_MEDIUM,                  run_read,                  { 0x08, 0x1f, 0xff, 0xff, 0xff } },
     { "WRITE(6)",                DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0x0a, 0x1f, 0xff, 0xff, 0xff } },
     { "INQUIRY",                 DATA_IN,  ALWAYS,                        run_inquiry,               { 0x12, 0x01, 0xff, 0xff, 0xff } },
-    { "MODE SELECT(6)",          DATA_OUT, 0,                             run_mode_select,           { 0x15, 0x11, 0, 0, 0xff } },
+    { "MODE SELECT(6)",          DATA_OUT, RUNS_IN_STANDBY,               run_mode_select,           { 0x15, 0x11, 0, 0, 0xff } },
     { "RESERVE(6)",              NO_DATA,  LEGACY,                        run_reserve,               { 0x16 } },
     { "RELEASE(6)",              NO_DATA,  IGNORES_RESERVATION | LEGACY,  run_release,               { 0x17 } },
-    { "MODE SENSE(6)",           DATA_IN,  ALLOWED_WRITE_EXCLUSIVE,       run_mode_sense,            { 0x1a, 0x08, 0xff, 0xff, 0xff } },
+    { "MODE SENSE(6)",           DATA_IN,  ALLOWED_WRITE_EXCLUSIVE | RUNS_IN_STANDBY, run_mode_sense,            { 0x1a, 0x08, 0xff, 0xff, 0xff } },
     { "START STOP UNIT",         NO_DATA,  ALLOWED_TO_START,              run_start_stop_unit,       { 0x1b, 0x01, 0, 0, 0x05 } },
-    { "RECEIVE DIAGNOSTIC RESULTS", DATA_IN, ALLOWED_WRITE_EXCLUSIVE,       run_receive_diagnostic,    { 0x1c, 0x01, 0xff, 0xff, 0xff } },
-    { "SEND DIAGNOSTIC",         DATA_OUT, 0,                             run_send_diagnostic,       { 0x1d, 0xf7, 0, 0xff, 0xff } },
+    { "RECEIVE DIAGNOSTIC RESULTS", DATA_IN, ALLOWED_WRITE_EXCLUSIVE | RUNS_IN_STANDBY, run_receive_diagnostic,    { 0x1c, 0x01, 0xff, 0xff, 0xff } },
+    { "SEND DIAGNOSTIC",         DATA_OUT, RUNS_IN_STANDBY,               run_send_diagnostic,       { 0x1d, 0xf7, 0, 0xff, 0xff } },
     { "READ CAPACITY(10)",       DATA_IN,  ALLOWED_ALWAYS,                run_read_capacity10,       { 0x25 } },
     { "READ(10)",                DATA_IN,  READS_MEDIUM,                  run_read,                  { 0x28, 0x18, 0xff, 0xff, 0xff, 0xff, 0x1f, 0xff, 0xff } },
     { "WRITE(10)",               DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0x2a, 0x18, 0xff, 0xff, 0xff, 0xff, 0x1f, 0xff, 0xff } },
@@ -36,12 +38,12 @@ const struct scsi_command scsi_commands[] = {
     { "SYNCHRONIZE CACHE(10)",   NO_DATA,  0,                             run_synchronize_cache,     { 0x35, 0x02, 0xff, 0xff, 0xff, 0xff, 0x1f, 0xff, 0xff } },
     { "WRITE SAME(10)",          DATA_OUT, WRITES_MEDIUM,                 run_write_same,            { 0x41, 0x18, 0xff, 0xff, 0xff, 0xff, 0x1f, 0xff, 0xff } },
     { "UNMAP",                   DATA_OUT, WRITES_MEDIUM,                 run_unmap,                 { 0x42, 0, 0, 0, 0, 0, 0x1f, 0xff, 0xff } },
-    { "LOG SELECT",              DATA_OUT, 0,                             run_log_select,            { 0x4c, 0x02, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
-    { "LOG SENSE",               DATA_IN,  ALLOWED_ALWAYS,                run_log_sense,             { 0x4d, 0, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff } },
-    { "MODE SELECT(10)",         DATA_OUT, 0,                             run_mode_select,           { 0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff } },
+    { "LOG SELECT",              DATA_OUT, RUNS_IN_STANDBY,               run_log_select,            { 0x4c, 0x02, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
+    { "LOG SENSE",               DATA_IN,  ALLOWED_ALWAYS | RUNS_IN_STANDBY, run_log_sense,             { 0x4d, 0, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff } },
+    { "MODE SELECT(10)",         DATA_OUT, RUNS_IN_STANDBY,               run_mode_select,           { 0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff } },
     { "RESERVE(10)",             NO_DATA,  LEGACY,                        run_reserve,               { 0x56 } },
     { "RELEASE(10)",             NO_DATA,  IGNORES_RESERVATION | LEGACY,  run_release,               { 0x57 } },
-    { "MODE SENSE(10)",          DATA_IN,  ALLOWED_WRITE_EXCLUSIVE,       run_mode_sense,            { 0x5a, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
+    { "MODE SENSE(10)",          DATA_IN,  ALLOWED_WRITE_EXCLUSIVE | RUNS_IN_STANDBY, run_mode_sense,            { 0x5a, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
     { "PERSISTENT RESERVE IN READ KEYS", DATA_IN, PERSISTENT, run_read_keys, { 0x5e, 0x00, 0, 0, 0, 0, 0, 0xff, 0xff } },
     { "PERSISTENT RESERVE IN READ RESERVATION", DATA_IN, PERSISTENT, run_read_reservation, { 0x5e, 0x01, 0, 0, 0, 0, 0, 0xff, 0xff } },
     { "PERSISTENT RESERVE IN REPORT CAPABILITIES", DATA_IN, PERSISTENT, run_report_capabilities, { 0x5e, 0x02, 0, 0, 0, 0, 0, 0xff, 0xff } },
@@ -73,10 +75,12 @@ const struct scsi_command scsi_commands[] = {
     { "GET LBA STATUS",          DATA_IN,  READS_MEDIUM | SERVICE_ACTION, run_get_lba_status,        { 0x9e, 0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
     { "REPORT LUNS",             DATA_IN,  ALWAYS,                        run_report_luns,           { 0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "REPORT IDENTIFYING INFORMATION", DATA_IN,  SERVICE_ACTION | ALLOWED_ALWAYS, run_report_identity,       { 0xa3, 0x05, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe } },
+    { "REPORT TARGET PORT GROUPS", DATA_IN,  SERVICE_ACTION | NEEDS_ALUA | IGNORES_RESERVATION | ALLOWED_ALWAYS | UNAVAILABLE, run_report_port_groups, { 0xa3, 0xea, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "REPORT SUPPORTED OPERATION CODES", DATA_IN,  SERVICE_ACTION | ALLOWED_WRITE_EXCLUSIVE, run_report_opcodes,        { 0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
     { "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", DATA_IN,  SERVICE_ACTION | ALLOWED_WRITE_EXCLUSIVE, run_report_task_functions, { 0xa3, 0x0d, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "REPORT TIMESTAMP",        DATA_IN,  SERVICE_ACTION | ALLOWED_ALWAYS, run_report_timestamp,      { 0xa3, 0x0f, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "SET IDENTIFYING INFORMATION", DATA_OUT, SERVICE_ACTION,              run_set_identity,          { 0xa4, 0x06, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe } },
+    { "SET TARGET PORT GROUPS",  DATA_OUT, SERVICE_ACTION | NEEDS_EXPLICIT_ALUA | UNAVAILABLE, run_set_port_groups,      { 0xa4, 0x0a, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "READ(12)",                DATA_IN,  READS_MEDIUM,                  run_read,                  { 0xa8, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f } },
     { "WRITE(12)",               DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0xaa, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f } },
     { "WRITE AND VERIFY(12)",    DATA_OUT, WRITES_MEDIUM,                 run_write_and_verify,      { 0xae, 0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f } },
@@ -113,6 +117,13 @@ const struct scsi_command *command_find_action(const struct command_index *index
         if ((command->usage[1] & COMMAND_ACTION_BITS) == action)
             return command;
     return NULL;
+}
+
+bool command_is_there(const struct scsi_command *command, const struct scsi_lun *lun)
+{
+    if (command->flags & NEEDS_EXPLICIT_ALUA)
+        return lun->alua.mode == SCSI_ALUA_EXPLICIT;
+    return !(command->flags & NEEDS_ALUA) || lun->alua.mode != SCSI_ALUA_OFF;
 }
 
 /* SPC-4 4.3.2: the group code gives the length. */

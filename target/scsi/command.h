@@ -3,6 +3,8 @@
 
 #include "target/scsi/task.h"
 
+struct scsi_lun;
+
 enum { COMMAND_CDB_MAXIMUM = 32, COMMAND_ACTION_BITS = 0x1f };
 
 enum command_data { NO_DATA, DATA_IN, DATA_OUT };
@@ -21,6 +23,10 @@ enum command_flag {
     ALLOWED_TO_START = 0x400,        /* ALLOWED_ALWAYS if its START bit is set */
     LEGACY_RESERVATION = 0x800,      /* RESERVE and RELEASE of SPC-2 */
     PERSISTENT_RESERVATION = 0x1000, /* never beside a reservation of SPC-2 */
+    RUNS_IN_STANDBY = 0x2000,        /* also through a port in that state, SPC-4 5.15.2.4.4 */
+    RUNS_UNAVAILABLE = 0x4000, /* and unavailable or transitioning, SPC-4 5.15.2.4.5 and 5.15.2.5 */
+    NEEDS_ALUA = 0x8000,       /* not there when access is symmetric */
+    NEEDS_EXPLICIT_ALUA = 0x10000,
 };
 
 struct scsi_command {
@@ -46,6 +52,8 @@ const struct scsi_command *command_find_opcode(const struct command_index *index
 /* The row of the opcode and, if the opcode has them, service action, or NULL. */
 const struct scsi_command *command_find_action(const struct command_index *index, uint8_t opcode,
                                                unsigned action);
+/* Whether the logical unit has the command. */
+bool command_is_there(const struct scsi_command *command, const struct scsi_lun *lun);
 unsigned command_cdb_length(const struct scsi_command *command);
 
 /* 05/24/00 with the field if a bit is set that the row does not use. */

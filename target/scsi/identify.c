@@ -6,6 +6,7 @@
 #include "target/scsi/runs.h"
 #include "target/scsi/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Information types, SPC-4 6.32.1. */
@@ -45,6 +46,44 @@ static void report_types(struct scsi_task *task)
     }
 }
 
+/* The bytes as hexadecimal digits: they need not be text. */
+static json_t *encode_text(const struct identity_text *text)
+{
+    char digits[2 * IDENTITY_MAXIMUM + 1] = "";
+
+    for (size_t i = 0; i < text->length; i++)
+        snprintf(digits + 2 * i, 3, "%02x", text->bytes[i]);
+    return json_string(digits);
+}
+
+static void decode_text(struct identity_text *text, json_t *json, size_t maximum)
+{
+    const char *digits = json_string_value(json);
+    size_t length = digits ? strlen(digits) / 2 : 0;
+    unsigned value;
+
+    text->length = length <= maximum ? length : 0;
+    for (size_t i = 0; i < text->length; i++)
+        text->bytes[i] = sscanf(digits + 2 * i, "%2x", &value) == 1 ? (uint8_t)value : 0;
+}
+
+json_t *identify_encode(const struct scsi_lun *lun)
+{
+    const struct identity *identity = &lun->identity;
+
+    if (!identity->device.length && !identity->text.length)
+        return NULL;
+    return json_pack("{s:o, s:o}", "device", encode_text(&identity->device), "text",
+                     encode_text(&identity->text));
+}
+
+void identify_decode(struct scsi_lun *lun, json_t *json, bool is_same_run)
+{
+    (void)is_same_run;
+    decode_text(&lun->identity.device, json_object_get(json, "device"), DEVICE_MAXIMUM);
+    decode_text(&lun->identity.text, json_object_get(json, "text"), IDENTITY_MAXIMUM);
+}
+
 uint32_t run_report_identity(struct scsi_task *task)
 {
     unsigned type = task->cdb[10] >> 1;
@@ -63,10 +102,30 @@ uint32_t run_report_identity(struct scsi_task *task)
     return SCSI_GOOD;
 }
 
+static uint32_t change(struct scsi_task *task)
+{
+    struct identity_text *text = find_text(task->nexus->lun, task->cdb[10] >> 1);
+
+    task->nexus->lun->identity.before = *text;
+    text->length = task->received;
+    if (task->received)
+        memcpy(text->bytes, task->parameters, task->received);
+    return SCSI_GOOD;
+}
+
+static void settle(struct scsi_task *task, bool is_saved)
+{
+    struct scsi_lun *lun = task->nexus->lun;
+
+    if (is_saved)
+        attention_add_others(task->nexus, SCSI_IDENTITY_CHANGED);
+    else
+        *find_text(lun, task->cdb[10] >> 1) = lun->identity.before;
+}
+
 static uint32_t set_identity(struct scsi_task *task)
 {
     unsigned type = task->cdb[10] >> 1;
-    struct identity_text *text = find_text(task->nexus->lun, type);
 
     if (task->received < task->parameters_size)
         return SCSI_LIST_LENGTH_ERROR;
@@ -74,11 +133,7 @@ static uint32_t set_identity(struct scsi_task *task)
     if (type == TEXT && task->received &&
         memchr(task->parameters, 0, task->received) != task->parameters + task->received - 1)
         return result_in_list(task, (unsigned)task->received - 1, WHOLE_BYTE);
-    text->length = task->received;
-    if (task->received)
-        memcpy(text->bytes, task->parameters, task->received);
-    attention_add_others(task->nexus, SCSI_IDENTITY_CHANGED);
-    return SCSI_GOOD;
+    return store_change(task, change, settle);
 }
 
 uint32_t run_set_identity(struct scsi_task *task)

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { IDENTITY_MAXIMUM = 256 };
+
+struct scsi_lun;
 
 /* Peripheral device identifying information (bytes) and text information (UTF-8, ends with a
  * zero). */
@@ -15,4 +18,9 @@ struct identity {
         uint8_t bytes[IDENTITY_MAXIMUM];
         size_t length;
     } device, text;
+    struct identity_text before; /* of the one that is being changed */
 };
+
+/* For the store. `json` NULL: nothing was set. */
+json_t *identify_encode(const struct scsi_lun *lun);
+void identify_decode(struct scsi_lun *lun, json_t *json, bool is_same_run);

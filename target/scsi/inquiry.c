@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NO_LOGICAL_UNIT = 0x7f, PAGE_MAXIMUM = 1024 };
+enum { NO_LOGICAL_UNIT = 0x7f, PORTS_MAXIMUM = 16, PAGE_MAXIMUM = 256 * (PORTS_MAXIMUM + 1) };
 static const char vendor[] = "StorPool", product[] = "iSCSI DISK      ", revision[] = "1.0 ";
 
 /* A page's content after its header of four bytes; returns its length. `page` is zeroed. */
@@ -59,6 +59,7 @@ static size_t put_name(uint8_t *bytes, unsigned kinds, const char *name, size_t 
 static size_t fill_identification(const struct scsi_nexus *nexus, uint8_t *page)
 {
     enum { UNIT_NAA = 0x0103, UNIT_VENDOR_TEXT = 0x0201, RELATIVE_PORT = 0x5194 };
+    enum { PORT_GROUP = 0x5195 };
     enum { DEVICE_NAME = 0x53a8 };
     const struct scsi_lun *lun = nexus->lun;
     uint8_t port[4] = {0};
@@ -72,6 +73,8 @@ static size_t fill_identification(const struct scsi_nexus *nexus, uint8_t *page)
     end += put_designator(end, UNIT_NAA, lun->naa, sizeof lun->naa);
     end += put_designator(end, UNIT_VENDOR_TEXT, text, strlen(text));
     end += put_designator(end, RELATIVE_PORT, port, sizeof port);
+    if (lun->alua.mode != SCSI_ALUA_OFF) /* the group has its port's number */
+        end += put_designator(end, PORT_GROUP, port, sizeof port);
     end += put_name(end, PORT_NAME, nexus->target_port, name_length);
     end += put_name(end, DEVICE_NAME, nexus->target_port, device_length);
     free(text);
@@ -148,7 +151,14 @@ static size_t put_port(uint8_t *bytes, uint16_t number, const char *name)
 
 static size_t fill_ports(const struct scsi_nexus *nexus, uint8_t *page)
 {
-    return put_port(page, nexus->relative_port, nexus->target_port);
+    const struct alua *alua = &nexus->lun->alua;
+    uint8_t *end = page;
+
+    if (!alua->count)
+        end += put_port(end, nexus->relative_port, nexus->target_port);
+    for (size_t i = 0; i < alua->count && i < PORTS_MAXIMUM; i++)
+        end += put_port(end, alua->groups[i].id, alua->groups[i].port_name);
+    return (size_t)(end - page);
 }
 
 /* SBC-3 6.6.7: one segment, there is nothing to refer to. */
@@ -216,13 +226,16 @@ static uint32_t answer_standard(struct scsi_task *task, bool is_lun)
     };
     static const uint16_t versions[] = {0x00a0, 0x0960, 0x0460,
                                         0x04c0}; /* SAM-5 iSCSI SPC-4 SBC-3 */
+    /* Explicit access goes with implicit access, SPC-4 6.6.2. */
+    static const uint8_t tpgs[] = {
+        [SCSI_ALUA_OFF] = 0, [SCSI_ALUA_IMPLICIT] = 1, [SCSI_ALUA_EXPLICIT] = 3};
     uint8_t *bytes = data_answer(task, SIZE, get_be16(task->cdb + 3));
 
     bytes[0] = is_lun ? 0 : NO_LOGICAL_UNIT;
     bytes[2] = SPC4;
     bytes[3] = HISUP_FORMAT;
     bytes[4] = SIZE - 5;
-    bytes[5] = THIRD_PARTY_COPY;
+    bytes[5] = (uint8_t)(THIRD_PARTY_COPY | tpgs[task->nexus->lun->alua.mode] << 4);
     bytes[6] = MULTIP;
     bytes[7] = CMDQUE;
     put_text(bytes + 8, vendor);

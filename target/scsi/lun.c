@@ -33,7 +33,6 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     lun->is_read_only = config->is_read_only;
     lun->peers = config->peers;
     command_index_fill(&lun->commands);
-    mode_load(&lun->mode, NULL);
     log_open(&lun->log, ev_now(loop));
     list_init(&lun->nexuses);
     list_init(&lun->ending);
@@ -59,6 +58,7 @@ static void on_flushed(struct disk_io *io)
     free(lun->reservations);
     free(lun->ports);
     free(lun->run);
+    alua_free(&lun->alua);
     free(lun->volume);
     free(lun->serial);
     free(lun);
@@ -98,6 +98,21 @@ bool lun_is_closing(const struct scsi_lun *lun)
     return lun->closed;
 }
 
+void scsi_lun_resize(struct scsi_lun *lun, uint64_t size)
+{
+    uint64_t blocks = size / lun->block_size;
+
+    if (blocks == lun->blocks)
+        return;
+    lun->blocks = blocks;
+    attention_add_all(lun, SCSI_CAPACITY_CHANGED);
+}
+
+void scsi_lun_inventory_changed(struct scsi_lun *lun)
+{
+    attention_add_all(lun, SCSI_LUNS_CHANGED);
+}
+
 struct scsi_nexus *scsi_nexus_new(struct scsi_lun *lun, const char *initiator_port,
                                   const char *target_port, uint16_t relative_port, void *owner)
 {
@@ -128,13 +143,6 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
     free(nexus->initiator_port);
     free(nexus->target_port);
     free(nexus);
-}
-
-void scsi_lun_set_ports(struct scsi_lun *lun, const uint16_t *ports, size_t count)
-{
-    lun->ports = memory_resize(lun->ports, count * sizeof *ports);
-    memcpy(lun->ports, ports, count * sizeof *ports);
-    lun->port_count = count;
 }
 
 void *scsi_nexus_owner(const struct scsi_nexus *nexus)

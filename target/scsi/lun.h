@@ -21,6 +21,24 @@ struct scsi_lun_config {
     struct scsi_peers *peers; /* borrowed: outlives the logical unit; NULL: copies stay inside it */
 };
 
+/* A target port group that reaches the logical unit: by one port, whose relative identifier is
+ * `id`.
+ */
+enum scsi_alua_mode { SCSI_ALUA_OFF, SCSI_ALUA_IMPLICIT, SCSI_ALUA_EXPLICIT };
+enum scsi_access_state {
+    SCSI_OPTIMIZED = 0,
+    SCSI_NON_OPTIMIZED = 1,
+    SCSI_STANDBY = 2,
+    SCSI_UNAVAILABLE = 3,
+    SCSI_TRANSITIONING = 15,
+};
+struct scsi_port_group {
+    uint16_t id;
+    const char *port_name; /* copied; as the target port's name of a nexus */
+    enum scsi_alua_mode mode;
+    enum scsi_access_state state;
+};
+
 /* `disk` is taken over. */
 struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config *config,
                               struct disk *disk);
@@ -30,15 +48,22 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
 typedef void scsi_lun_closed(void *owner, int error);
 void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner);
 
+/* What changes while it is there; hosts are told by unit attentions. */
+/* The file has the new size already: bytes, a multiple of the block size. 2A/09. */
+void scsi_lun_resize(struct scsi_lun *lun, uint64_t size);
+/* In ascending order of id. A state that differs from the one given before is in force from now on;
+ * otherwise the one stays that a host has set. 2A/06, or 3F/03 with another mode. */
+void scsi_lun_set_port_groups(struct scsi_lun *lun, const struct scsi_port_group *groups,
+                              size_t count);
+/* Logical units came or went. 3F/0E. */
+void scsi_lun_inventory_changed(struct scsi_lun *lun);
+
 /* Whether a LUN is that of the only logical unit of a target: single-level LUN 0, by peripheral or
  * by flat space addressing, SAM-5 4.7.7. */
 static inline bool scsi_lun_is_there(uint64_t lun)
 {
     return lun == 0 || lun == 0x4000000000000000;
 }
-
-/* The target ports that the logical unit is reached through, by relative target port identifier. */
-void scsi_lun_set_ports(struct scsi_lun *lun, const uint16_t *ports, size_t count);
 
 /* One I_T nexus at the logical unit. Port names as SPC names them: "iqn...,i,0x400001370000" and
  * "iqn...,t,0x0001"; copied. What is registered, reserved and pending for an I_T nexus belongs to

@@ -1,5 +1,7 @@
 #include "target/scsi/mode.h"
 
+#include "target/scsi/unit.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,12 +96,12 @@ static void format_name(char name[static 6], const struct mode_page *page)
     snprintf(name, 6, page->subpage ? "%02x/%02x" : "%02x", page->code, page->subpage);
 }
 
-json_t *mode_encode(const struct mode *mode)
+json_t *mode_encode(const struct scsi_lun *lun)
 {
     json_t *state = json_object();
 
     for (const struct mode_page *page = pages; page < pages + PAGE_COUNT; page++) {
-        const uint8_t *bytes = mode->saved + mode_place(page);
+        const uint8_t *bytes = lun->mode.saved + mode_place(page);
         char name[6], text[2 * MODE_PAGE_MAXIMUM + 1];
 
         for (size_t i = 0; i < page->size; i++)
@@ -124,14 +126,15 @@ static void load_page(uint8_t *bytes, const struct mode_page *page, const char *
     }
 }
 
-void mode_load(struct mode *mode, const json_t *state)
+void mode_decode(struct scsi_lun *lun, json_t *json, bool is_same_run)
 {
+    (void)is_same_run;
     for (const struct mode_page *page = pages; page < pages + PAGE_COUNT; page++) {
         char name[6];
 
         format_name(name, page);
-        load_page(mode->saved + mode_place(page), page,
-                  json_string_value(json_object_get(state, name)));
+        load_page(lun->mode.saved + mode_place(page), page,
+                  json_string_value(json_object_get(json, name)));
     }
-    mode_reset(mode);
+    mode_reset(&lun->mode);
 }

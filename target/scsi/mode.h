@@ -33,10 +33,10 @@ size_t mode_place(const struct mode_page *page);
 /* The first page for NULL; NULL after the last one. */
 const struct mode_page *mode_next_page(const struct mode_page *page);
 
-/* Current values as they are after power on: the saved ones. `state` has what mode_encode gave, or
- * is NULL: the defaults. */
-void mode_load(struct mode *mode, const json_t *state);
-json_t *mode_encode(const struct mode *mode);
+/* What is saved, for the store. Decoding is a power on: the current values are the saved ones;
+ * `json` is what mode_encode gave, or NULL: the defaults. */
+json_t *mode_encode(const struct scsi_lun *lun);
+void mode_decode(struct scsi_lun *lun, json_t *json, bool is_same_run);
 /* As after a reset: the saved values. */
 void mode_reset(struct mode *mode);
 /* `current` was changed. */

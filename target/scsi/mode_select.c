@@ -108,9 +108,16 @@ static uint32_t check_page(struct scsi_task *task, size_t *place, struct mode *m
     return result;
 }
 
-static uint32_t select_pages(struct scsi_task *task)
+static bool is_saving(const struct scsi_task *task)
 {
     enum { SP = 0x01 };
+
+    return task->cdb[1] & SP;
+}
+
+/* What was in force stays in lun->mode_before until the change is settled. */
+static uint32_t change(struct scsi_task *task)
+{
     struct scsi_lun *lun = task->nexus->lun;
     struct mode mode = lun->mode;
     size_t place = 0;
@@ -121,17 +128,38 @@ static uint32_t select_pages(struct scsi_task *task)
         result = check_page(task, &place, &mode);
     if (result)
         return result;
-    bool is_changed = memcmp(mode.current, lun->mode.current, sizeof mode.current) != 0;
-    bool had_write_cache = lun->mode.has_write_cache;
-
-    if (task->cdb[1] & SP)
+    if (is_saving(task))
         memcpy(mode.saved, mode.current, sizeof mode.saved);
     mode_obey(&mode);
+    lun->mode_before = lun->mode;
     lun->mode = mode;
-    if (is_changed)
-        attention_add_others(task->nexus, SCSI_MODE_CHANGED);
+    return SCSI_GOOD;
+}
+
+static void settle(struct scsi_task *task, bool is_saved)
+{
+    struct scsi_lun *lun = task->nexus->lun;
+    const struct mode *before = &lun->mode_before;
+
     /* What the cache holds is written before it is off, SBC-3 6.5.5. */
-    return had_write_cache && !mode.has_write_cache ? step_flush(task) : SCSI_GOOD;
+    task->then = before->has_write_cache && !lun->mode.has_write_cache ? step_flush : NULL;
+    if (!is_saved)
+        lun->mode = *before;
+    else if (memcmp(lun->mode.current, before->current, sizeof before->current))
+        attention_add_others(task->nexus, SCSI_MODE_CHANGED);
+}
+
+/* The list has come. */
+static uint32_t select_pages(struct scsi_task *task)
+{
+    uint32_t result;
+
+    if (is_saving(task))
+        return store_change(task, change, settle);
+    result = change(task);
+    if (!result)
+        settle(task, true);
+    return result;
 }
 
 uint32_t run_mode_select(struct scsi_task *task)

@@ -28,6 +28,10 @@ scsi_step run_mode_select;
 scsi_step run_log_sense;
 scsi_step run_log_select;
 
+/* alua.c */
+scsi_step run_report_port_groups;
+scsi_step run_set_port_groups;
+
 /* diagnostic.c */
 scsi_step run_send_diagnostic;
 scsi_step run_receive_diagnostic;

@@ -23,6 +23,8 @@ static const struct {
     json_t *(*encode)(const struct scsi_lun *lun); /* NULL: nothing to keep */
     void (*decode)(struct scsi_lun *lun, json_t *json, bool is_same_run);
 } parts[] = {
+    {"mode", mode_encode, mode_decode},
+    {"identifying_information", identify_encode, identify_decode},
     {"reservations", reserve_encode, reserve_decode},
     {"attentions", attention_encode, attention_decode},
 };

@@ -16,8 +16,12 @@ static uint32_t check(struct scsi_task *task)
     uint8_t opcode = task->cdb[0];
     const struct scsi_command *command =
         command_find_action(index, opcode, task->cdb[1] & COMMAND_ACTION_BITS);
-    unsigned flags = command ? command->flags : 0;
+    unsigned flags;
+    uint32_t refusal;
 
+    if (command && !command_is_there(command, task->nexus->lun))
+        command = NULL;
+    flags = command ? command->flags : 0;
     task->command = command;
     if (!scsi_lun_is_there(task->lun) && !(flags & ANSWERS_WITHOUT_LUN))
         return SCSI_LUN_NOT_SUPPORTED;
@@ -29,6 +33,8 @@ static uint32_t check(struct scsi_task *task)
     }
     if (!command)
         return command_find_opcode(index, opcode) ? result_in_cdb(task, 1, 4) : SCSI_INVALID_OPCODE;
+    if ((refusal = alua_check(task->nexus, flags)))
+        return refusal;
     if (reserve_is_conflict(task))
         return SCSI_RESERVATION_CONFLICT;
     if (flags & WRITES_MEDIUM && task->nexus->lun->is_read_only)

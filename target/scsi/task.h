@@ -121,7 +121,8 @@ struct scsi_span {
 };
 bool scsi_span(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span);
 
-/* Data-out was lost or mixed up on its way: scsi_finish will say ABORTED COMMAND, DATA PHASE ERROR. */
+/* Data-out was lost or mixed up on its way: scsi_finish will say ABORTED COMMAND, DATA PHASE ERROR.
+ */
 void scsi_spoil(struct scsi_task *task);
 
 /* All data has passed (or will not come: the transport gives up early after a failed get).

@@ -1,6 +1,7 @@
 /* The inside of a logical unit, for the device server's own modules. */
 #pragma once
 
+#include "target/scsi/alua.h"
 #include "target/scsi/attention.h"
 #include "target/scsi/command.h"
 #include "target/scsi/identify.h"
@@ -20,9 +21,10 @@ struct scsi_lun {
     uint32_t block_size, physical_block_size; /* bytes */
     bool is_read_only;
     struct command_index commands;
-    struct mode mode;
+    struct mode mode, mode_before;
     struct log log;
     struct identity identity;
+    struct alua alua;
 
     struct list nexuses;                       /* of struct scsi_nexus */
     struct list records;                       /* of struct nexus_record (attention.c) */

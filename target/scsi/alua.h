@@ -1,0 +1,22 @@
+/* Asymmetric logical unit access as the other modules of the device server see it. */
+#pragma once
+
+#include "target/scsi/lun.h"
+
+struct alua_group {
+    uint16_t id;
+    uint8_t status;  /* why it has its state */
+    char *port_name; /* owned */
+    enum scsi_access_state configured, state;
+};
+
+struct alua {
+    enum scsi_alua_mode mode;  /* of the logical unit: the most that one of its groups has */
+    struct alua_group *groups; /* owned; NULL before the first configuration */
+    size_t count;
+};
+
+void alua_free(struct alua *alua);
+
+/* Whether a command with these flags may run through the nexus' port, SPC-4 5.15.2.4. */
+uint32_t alua_check(const struct scsi_nexus *nexus, unsigned flags);
