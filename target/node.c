@@ -170,6 +170,14 @@ static char *open_volumes(struct node *node)
     return NULL;
 }
 
+static void follow_map(struct node *node)
+{
+    LIST_FOR_EACH(element, &node->service.volumes)
+    {
+        volume_follow(container_of(element, struct volume, link), node->service.map);
+    }
+}
+
 /* Sessions whose export is gone. */
 static void end_forbidden(struct node *node)
 {
@@ -217,8 +225,7 @@ static void take_map(void *owner, int64_t id, json_t *request)
     end_forbidden(node);
     leave_volumes(node);
     failure = open_volumes(node);
-    LIST_FOR_EACH(element, &node->service.volumes)
-    volume_set_ports(container_of(element, struct volume, link), map);
+    follow_map(node);
     code = failure || node->is_isolated
                ? 0
                : portals_apply(&node->portals, node->loop, map, node->service.node, on_accepted,

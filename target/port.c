@@ -6,10 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names of SCSI ports, RFC 7143 4.4.1 (port name) and 10.x: iSCSI name, ",i," or ",t,", ISID or
- * portal group tag. */
-enum { PORT_NAME_SIZE = 224 + 3 + 2 + 2 * ISID_SIZE + 1 };
-
 static struct scsi_task *scsi_of(struct task *task)
 {
     return (struct scsi_task *)task->port;
@@ -163,13 +159,18 @@ static const struct port_operations operations = {
     .has_lun = has_lun,
 };
 
+void port_format_target(char name[static PORT_NAME_SIZE], const char *target, uint16_t tpgt)
+{
+    snprintf(name, PORT_NAME_SIZE, "%s,t,0x%04x", target, tpgt);
+}
+
 void port_open(struct session *session, struct scsi_lun *lun)
 {
     char initiator[PORT_NAME_SIZE], target[PORT_NAME_SIZE], isid[2 * ISID_SIZE + 3];
 
     text_format_binary(isid, session->isid, ISID_SIZE);
     snprintf(initiator, sizeof(initiator), "%s,i,%s", session->initiator, isid);
-    snprintf(target, sizeof(target), "%s,t,0x%04x", session->target, session->tpgt);
+    port_format_target(target, session->target, session->tpgt);
     session->port.operations = &operations;
     session->port.nexus = scsi_nexus_new(lun, initiator, target, session->tpgt, session);
 }

@@ -5,6 +5,10 @@
 #include "target/iscsi/session.h"
 #include "target/scsi/lun.h"
 
+/* Names of SCSI ports, RFC 7143 4.4.1: iSCSI name, ",i," or ",t,", ISID or portal group tag. */
+enum { PORT_NAME_SIZE = 224 + 3 + 2 + 2 * ISID_SIZE + 1 };
+void port_format_target(char name[static PORT_NAME_SIZE], const char *target, uint16_t tpgt);
+
 /* Gives the session an I_T nexus at the logical unit. */
 void port_open(struct session *session, struct scsi_lun *lun);
 void port_close(struct session *session);

@@ -3,6 +3,7 @@
 #include "target/base/event.h"
 #include "target/base/memory.h"
 #include "target/disk/file.h"
+#include "target/port.h"
 #include "target/volume_store.h"
 
 #include <jansson.h>
@@ -87,21 +88,51 @@ struct volume *volume_open(const struct volume_surroundings *around,
     return volume;
 }
 
-void volume_set_ports(struct volume *volume, const struct map *map)
+static bool is_exported(const struct map *map, const struct map_portal_group *group,
+                        const char *target)
 {
-    uint16_t *ports = memory_new((map->export_count + 1) * sizeof(*ports));
+    for (size_t i = 0; i < map->export_count; i++)
+        if (map->exports[i].group == group && !strcasecmp(map->exports[i].target->name, target))
+            return true;
+    return false;
+}
+
+static struct scsi_port_group describe_group(const struct map_portal_group *group,
+                                             const char *port_name)
+{
+    static const enum scsi_alua_mode modes[] = {
+        [MAP_ALUA_OFF] = SCSI_ALUA_OFF,
+        [MAP_ALUA_IMPLICIT] = SCSI_ALUA_IMPLICIT,
+        [MAP_ALUA_EXPLICIT] = SCSI_ALUA_EXPLICIT,
+    };
+    static const enum scsi_access_state states[] = {
+        [MAP_OPTIMIZED] = SCSI_OPTIMIZED,         [MAP_NON_OPTIMIZED] = SCSI_NON_OPTIMIZED,
+        [MAP_STANDBY] = SCSI_STANDBY,             [MAP_UNAVAILABLE] = SCSI_UNAVAILABLE,
+        [MAP_TRANSITIONING] = SCSI_TRANSITIONING,
+    };
+
+    return (struct scsi_port_group){group->tpgt, port_name, modes[group->alua],
+                                    states[group->alua_state]};
+}
+
+void volume_follow(struct volume *volume, const struct map *map)
+{
+    struct scsi_port_group *groups = memory_new(map->group_count * sizeof(*groups));
+    char(*names)[PORT_NAME_SIZE] = memory_new(map->group_count * sizeof(*names));
     size_t count = 0;
 
-    for (size_t i = 0; i < map->export_count; i++) {
-        bool is_new = strcasecmp(map->exports[i].target->name, volume->target) == 0;
+    for (size_t i = 0; i < map->group_count; i++) {
+        const struct map_portal_group *group = &map->groups[i];
 
-        for (size_t j = 0; j < count; j++)
-            is_new = is_new && ports[j] != map->exports[i].group->tpgt;
-        if (is_new)
-            ports[count++] = map->exports[i].group->tpgt;
+        if (!is_exported(map, group, volume->target))
+            continue;
+        port_format_target(names[count], volume->target, group->tpgt);
+        groups[count] = describe_group(group, names[count]);
+        count++;
     }
-    scsi_lun_set_ports(volume->lun, ports, count);
-    free(ports);
+    scsi_lun_set_port_groups(volume->lun, groups, count);
+    free(names);
+    free(groups);
 }
 
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner)

@@ -28,8 +28,8 @@ struct volume_surroundings {
  * what is wrong. */
 struct volume *volume_open(const struct volume_surroundings *around,
                            const struct map_target *target, char **error);
-/* Its target ports: one for each portal group that the map exports it in. */
-void volume_set_ports(struct volume *volume, const struct map *map);
-
+/* The portal groups that the target is exported in, and their access states, are as the map says.
+ */
+void volume_follow(struct volume *volume, const struct map *map);
 /* No session may be left. Flushes, closes, frees; then calls done, maybe from within. */
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner);

@@ -77,6 +77,34 @@ static bool is_word(json_t *json, const char *key, const char *word)
     return value && !strcmp(value, word);
 }
 
+/* *value is the word's place among `words`; a key that is absent leaves it alone. */
+static int decode_word(json_t *json, const char *key, const char *const *words, unsigned *value)
+{
+    const char *word = text_of(json, key);
+
+    for (unsigned i = 0; word && words[i]; i++) {
+        if (!strcmp(word, words[i])) {
+            *value = i;
+            return 0;
+        }
+    }
+    return json_object_get(json, key) ? -1 : 0;
+}
+
+static int decode_alua(json_t *json, struct map_portal_group *group)
+{
+    static const char *const modes[] = {"off", "implicit", "explicit", NULL};
+    static const char *const states[] = {"optimized",   "non_optimized", "standby",
+                                         "unavailable", "transitioning", NULL};
+    unsigned mode = MAP_ALUA_OFF, state = MAP_OPTIMIZED;
+
+    if (decode_word(json, "alua", modes, &mode) || decode_word(json, "alua_state", states, &state))
+        return -1;
+    group->alua = mode;
+    group->alua_state = state;
+    return 0;
+}
+
 static int decode_group(struct map *map, json_t *json, void *element)
 {
     struct map_portal_group *group = element;
@@ -86,7 +114,7 @@ static int decode_group(struct map *map, json_t *json, void *element)
     group->redirects_before_auth = is_word(json, "redirect", "before_auth");
     group->redirects_for_good = is_word(json, "redirect_status", "permanent");
     group->discovery_needs_chap = is_word(json, "discovery_chap", "required");
-    if (!group->name ||
+    if (!group->name || decode_alua(json, group) ||
         decode_array(map, json_object_get(json, "floating_ips"), sizeof(*group->floating_ips),
                      (void **)&group->floating_ips, &group->floating_ip_count, decode_floating_ip))
         return -1;

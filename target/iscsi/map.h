@@ -21,9 +21,21 @@ struct map_floating_ip {
     int node;             /* MAP_NO_NODE: up nowhere */
 };
 
+/* How a portal group's access to logical units is managed, and its state. */
+enum map_alua { MAP_ALUA_OFF, MAP_ALUA_IMPLICIT, MAP_ALUA_EXPLICIT };
+enum map_alua_state {
+    MAP_OPTIMIZED,
+    MAP_NON_OPTIMIZED,
+    MAP_STANDBY,
+    MAP_UNAVAILABLE,
+    MAP_TRANSITIONING,
+};
+
 struct map_portal_group {
     char *name;
     uint16_t tpgt;
+    enum map_alua alua;
+    enum map_alua_state alua_state;
     bool redirects_before_auth, redirects_for_good, discovery_needs_chap;
     struct map_floating_ip *floating_ips;
     size_t floating_ip_count;
