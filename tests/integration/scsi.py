@@ -36,6 +36,24 @@ def mode_sense6(page, *, control=0, allocation=192, dbd=False):
     return struct.pack(">BBBBBB", 0x1A, 8 if dbd else 0, control << 6 | page, 0, allocation, 0)
 
 
+def mode_sense10(page, *, control=0, allocation=192, dbd=False):
+    return struct.pack(">BBBBBBBHB", 0x5A, 8 if dbd else 0, control << 6 | page, 0, 0, 0, 0,
+                       allocation, 0)
+
+
+def mode_select6(length, *, save=False):
+    return struct.pack(">BBBBBB", 0x15, 0x11 if save else 0x10, 0, 0, length, 0)
+
+
+def log_sense(page, subpage=0, allocation=255):
+    return struct.pack(">BBBBBHHB", 0x4D, 0, 0x40 | page, subpage, 0, 0, allocation, 0)
+
+
+def report_opcodes(options, opcode=0, action=0, *, timeouts=False, allocation=8192):
+    return struct.pack(">BBBBHIBB", 0xA3, 0x0C, options | (0x80 if timeouts else 0), opcode,
+                       action, allocation, 0, 0)
+
+
 def read10(lba, blocks, *, fua=False):
     return struct.pack(">BBIBHB", 0x28, 8 if fua else 0, lba, 0, blocks, 0)
 
