@@ -106,8 +106,10 @@ static struct scsi_port_group describe_group(const struct map_portal_group *grou
         [MAP_ALUA_EXPLICIT] = SCSI_ALUA_EXPLICIT,
     };
     static const enum scsi_access_state states[] = {
-        [MAP_OPTIMIZED] = SCSI_OPTIMIZED,         [MAP_NON_OPTIMIZED] = SCSI_NON_OPTIMIZED,
-        [MAP_STANDBY] = SCSI_STANDBY,             [MAP_UNAVAILABLE] = SCSI_UNAVAILABLE,
+        [MAP_OPTIMIZED] = SCSI_OPTIMIZED,
+        [MAP_NON_OPTIMIZED] = SCSI_NON_OPTIMIZED,
+        [MAP_STANDBY] = SCSI_STANDBY,
+        [MAP_UNAVAILABLE] = SCSI_UNAVAILABLE,
         [MAP_TRANSITIONING] = SCSI_TRANSITIONING,
     };
 

@@ -175,6 +175,17 @@ static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t 
                                     "iqn.array:data1,t,0x0002", 2, NULL);
 }
 
+/* Access is asymmetric, and hosts may set it: the logical unit has every command of the table. */
+static inline void make_access_explicit(struct fixture *fixture)
+{
+    static const struct scsi_port_group groups[] = {
+        {1, "iqn.array:data1,t,0x0001", SCSI_ALUA_EXPLICIT, SCSI_OPTIMIZED},
+        {2, "iqn.array:data1,t,0x0002", SCSI_ALUA_EXPLICIT, SCSI_OPTIMIZED},
+    };
+
+    scsi_lun_set_port_groups(fixture->lun, groups, 2);
+}
+
 static inline void on_closed(void *owner, int error)
 {
     ck_assert_int_eq(error, 0);

@@ -6,14 +6,9 @@ static struct fixture fixture;
 
 static void set_up(void)
 {
-    static const struct scsi_port_group groups[] = {
-        {1, "iqn.array:data1,t,0x0001", SCSI_ALUA_EXPLICIT, SCSI_OPTIMIZED},
-        {2, "iqn.array:data1,t,0x0002", SCSI_ALUA_EXPLICIT, SCSI_OPTIMIZED},
-    };
-
     open_volume(&fixture, 64 * 1024 * 1024, 512, false);
-    scsi_lun_set_port_groups(fixture.lun, groups, COUNT(groups)); /* every command is there */
-    execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0"));    /* takes the attention */
+    make_access_explicit(&fixture);
+    execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0")); /* takes the attention */
 }
 
 static void tear_down(void)

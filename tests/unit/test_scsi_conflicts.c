@@ -118,6 +118,7 @@ static uint32_t reserve_out(struct scsi_nexus *nexus, uint8_t action, uint8_t ty
 static void set_up(void)
 {
     open_volume(&fixture, 1024 * 1024, 512, false);
+    make_access_explicit(&fixture);
     execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0"));
     execute_cdb(&fixture, fixture.other, CDB("\0\0\0\0\0\0"));
 }
