@@ -30,8 +30,8 @@ static void count_reply(struct supervisor *supervisor)
         event(EVENT_MAP_APPLIED, number("generation", supervisor->cluster.generation));
 }
 
-/* A node that cannot apply a map while it starts has failed. One that serves goes on serving: what
- * it was to open stays closed, and everything else works. */
+/* A node that cannot apply a map while it starts has failed. One that serves goes on serving, and
+ * is asked again. */
 static void on_target_replied(void *owner, json_t *reply, const char *error)
 {
     struct announcement *announcement = owner;
@@ -40,7 +40,7 @@ static void on_target_replied(void *owner, json_t *reply, const char *error)
     count_reply(node->supervisor);
     if (!error) {
         node_join(node);
-        moves_node_applied(node, announcement->generation);
+        moves_node_applied(node, announcement->generation, json_object_get(reply, "failed"));
     } else if (!reply) {
         fail(announcement, error);
     } else if (node->state->stage == STAGE_STARTING) {
@@ -80,6 +80,7 @@ static void send_map(struct node *node, struct process *process, enum map_reader
 
 void announce_to_node(struct node *node)
 {
+    node->announced = node->supervisor->cluster.generation;
     send_map(node, node->target, MAP_FOR_TARGET);
 }
 

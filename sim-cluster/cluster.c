@@ -72,6 +72,8 @@ void cluster_free(struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->node_count; i++)
         json_decref(cluster->nodes[i].sessions);
+    for (size_t i = 0; i < cluster->target_count; i++)
+        free(cluster->targets[i].problem);
     free(cluster->nodes);
     free(cluster->targets);
     free(cluster->floating_ips);
@@ -160,11 +162,22 @@ static struct placement_node *picture(struct cluster *cluster,
     return nodes;
 }
 
+static bool has_refused(const struct cluster *cluster, const struct cluster_node *node,
+                        const struct cluster_target *target)
+{
+    return target->refused >> (node - cluster->nodes) & 1;
+}
+
 int cluster_place_target(struct cluster *cluster, const struct cluster_target *target)
 {
-    if (cluster_can_take_target(cluster_find_node(cluster, target->wanted), target))
+    const struct cluster_node *wanted = cluster_find_node(cluster, target->wanted);
+
+    if (cluster_can_take_target(wanted, target) && !has_refused(cluster, wanted, target))
         return target->wanted;
     struct placement_node *nodes = picture(cluster, NULL);
+
+    for (size_t i = 0; i < cluster->node_count; i++)
+        nodes[i].can_take &= !has_refused(cluster, &cluster->nodes[i], target);
     int number = placement_for_target(nodes, cluster->node_count, target->groups);
 
     free(nodes);

@@ -30,6 +30,9 @@ struct cluster_target {
     int controller;             /* 0: none. The one process that may have the volume open. */
     int64_t assigned;           /* the generation of the map that said so */
     int home, previous, wanted; /* nodes; 0: none */
+    uint64_t refused;           /* bit n: node n of the cluster could not open it, this time round */
+    uint64_t told;              /* bit n: and that was said */
+    char *problem;              /* owned: why it could not; NULL: it was opened */
     double stopped_at, may_place_at, retry_at; /* loop time, seconds; 0: not set */
 };
 
@@ -62,7 +65,8 @@ struct cluster_target *cluster_find_target(struct cluster *cluster, const char *
 /* By address, or address:port. */
 struct cluster_floating_ip *cluster_find_floating_ip(struct cluster *cluster, const char *text);
 
-/* placement.h over the present state; what somebody wants goes first, if it can be. 0: none. */
+/* placement.h over the present state, without those that refused the target; what somebody wants
+ * goes first, if it can be. 0: none. */
 int cluster_place_target(struct cluster *cluster, const struct cluster_target *target);
 int cluster_place_floating_ip(struct cluster *cluster, const struct cluster_floating_ip *floating);
 

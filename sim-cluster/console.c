@@ -32,6 +32,7 @@ static const struct {
     { "portal.up",          PLAIN,   true,  "node {node}: portal {portal} listens" },
     { "portal.down",        PLAIN,   true,  "node {node}: portal {portal} is closed" },
     { "volume.opened",      PLAIN,   true,  "node {node}: volume {volume} opened" },
+    { "volume.failed",      BAD,     false, "node {node} cannot open volume {volume}: {reason}" },
     { "volume.closed",      PLAIN,   true,  "node {node}: target {target} closed" },
     { "login.redirected",   PLAIN,   false, "node {node}: {initiator} is redirected from {portal} to {to}" },
     { "login.refused",      BAD,     false, "node {node}: {initiator:an initiator} is refused at {portal}: {reason}" },

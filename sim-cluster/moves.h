@@ -19,8 +19,9 @@ void moves_stop_floating_ip(struct node *from, struct cluster_floating_ip *float
 void moves_node_lost(struct node *node);
 void moves_node_gone(struct node *node);
 
-/* A node has opened what the map of that generation gives it; or has not. */
-void moves_node_applied(struct node *node, int64_t generation);
+/* A node has opened what the map of that generation gives it, but for what is in `failed`: target
+ * to sentence, borrowed, or NULL. Or it could not take the map. */
+void moves_node_applied(struct node *node, int64_t generation, const json_t *failed);
 void moves_node_refused(struct node *node, int64_t generation);
 
 /* A floating IP's process listens; cannot; has ended as it was told. */

@@ -82,10 +82,18 @@ void moves_release_target(struct node *from, struct cluster_target *target, int 
                     timeout_ms / 1000.0 + RELEASE_MARGIN_S, on_released, release);
 }
 
+static uint64_t bit_of(const struct node *node)
+{
+    return UINT64_C(1) << (node - node->supervisor->nodes);
+}
+
 static void arrive(struct node *node, struct cluster_target *target)
 {
     target->phase = TARGET_SERVING;
     target->wanted = 0;
+    target->refused = target->told = 0;
+    free(target->problem);
+    target->problem = NULL;
     node->supervisor->published_stale = true;
     if (target->previous == node_number(node))
         return; /* it never left */
@@ -103,13 +111,49 @@ static bool is_opening(const struct cluster_target *target, const struct node *n
            target->assigned && target->assigned <= generation;
 }
 
-void moves_node_applied(struct node *node, int64_t generation)
+static void say_problem(struct node *node, struct cluster_target *target, const char *why)
+{
+    free(target->problem);
+    target->problem = memory_format("node %d: %s", node_number(node), why);
+    if (!(target->told & bit_of(node)))
+        event(EVENT_VOLUME_FAILED, text("volume", target->config->name),
+              number("node", node_number(node)), text("reason", why));
+    target->told |= bit_of(node);
+    if (node->supervisor->phase == SUPERVISOR_STARTING)
+        supervisor_fail_start(node->supervisor, target->problem);
+}
+
+/* Another node may be able to; when none is left, all of them are asked again a little later. */
+static void pass_on(struct node *node, struct cluster_target *target, const char *why)
 {
     struct cluster *cluster = &node->supervisor->cluster;
 
-    for (size_t i = 0; i < cluster->target_count; i++)
-        if (is_opening(&cluster->targets[i], node, generation))
-            arrive(node, &cluster->targets[i]);
+    say_problem(node, target, why);
+    target->refused |= bit_of(node);
+    moves_lose_target(target, node_now(node));
+    if (cluster_place_target(cluster, target))
+        return;
+    target->refused = 0;
+    target->may_place_at = node_now(node) + MOVES_RETRY_S;
+}
+
+/* A volume that could not be opened may be by a later map that is on its way: the answer to the
+ * last one counts. */
+void moves_node_applied(struct node *node, int64_t generation, const json_t *failed)
+{
+    struct cluster *cluster = &node->supervisor->cluster;
+
+    for (size_t i = 0; i < cluster->target_count; i++) {
+        struct cluster_target *target = &cluster->targets[i];
+        const char *why = json_string_value(json_object_get(failed, target->config->target));
+
+        if (!is_opening(target, node, generation))
+            continue;
+        if (!why)
+            arrive(node, target);
+        else if (generation == node->announced)
+            pass_on(node, target, why);
+    }
 }
 
 /* It may have some of the volumes open, so they stay its own, and it is asked again. */

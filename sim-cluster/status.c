@@ -84,9 +84,10 @@ static json_t *targets(const struct cluster *cluster)
         const struct cluster_target *target = &cluster->targets[i];
 
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:o}", "name", target->config->target, "volume",
-                            target->config->name, "size", (json_int_t)target->config->size,
-                            "controller", map_node(cluster_published_controller(target))));
+            list,
+            json_pack("{s:s, s:s, s:I, s:o, s:s?}", "name", target->config->target, "volume",
+                      target->config->name, "size", (json_int_t)target->config->size, "controller",
+                      map_node(cluster_published_controller(target)), "problem", target->problem));
     }
     return list;
 }

@@ -23,6 +23,7 @@ struct node {
     ev_timer power;         /* stopped processes come to rest before their sockets are taken */
     ev_timer settled;       /* failback_s */
     struct muted muted;
+    int64_t announced;   /* generation of the last map that its target process was sent */
     bool is_silenced;    /* power-off, isolate: nobody hears from it */
     double silent_since; /* loop time */
     bool wants_start;    /* as soon as it is gone */

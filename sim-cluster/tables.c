@@ -120,6 +120,8 @@ static void print_targets(FILE *file, const json_t *status)
         format_bytes(size, number_of(target, "size"));
         fprintf(file, "%-16s  %7s  %-8s  %s\n", text_of(target, "volume"), size,
                 format_node(node, json_object_get(target, "controller")), text_of(target, "name"));
+        if (json_is_string(json_object_get(target, "problem")))
+            fprintf(file, "%-16s  %s\n", "", text_of(target, "problem"));
     }
 }
 

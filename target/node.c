@@ -22,6 +22,7 @@ struct node {
     struct list portals, releases;
     unsigned closing;    /* volumes being closed */
     int64_t map_request; /* answered when nothing is closing; 0: none */
+    json_t *map_failed;  /* owned: of that request, target to what is wrong with it; or NULL */
     int64_t stop_request;
     ev_timer leave;
     bool is_started, is_isolated;
@@ -37,13 +38,21 @@ struct release {
     ev_timer timeout;
 };
 
+static void answer_map(struct node *node)
+{
+    if (!node->map_request)
+        return;
+    child_reply(node->child, node->map_request,
+                node->map_failed ? json_pack("{s:o}", "failed", node->map_failed) : NULL);
+    node->map_request = 0;
+    node->map_failed = NULL;
+}
+
 static void answer_if_done(struct node *node)
 {
     if (node->closing)
         return;
-    if (node->map_request)
-        child_reply(node->child, node->map_request, NULL);
-    node->map_request = 0;
+    answer_map(node);
     if (node->stop_request && list_is_empty(&node->service.host.registry.sessions) &&
         list_is_empty(&node->service.volumes)) {
         child_reply(node->child, node->stop_request, NULL);
@@ -63,8 +72,7 @@ static void on_volume_closed(void *owner, int error)
 
 static struct release *find_release(struct node *node, const char *target)
 {
-    LIST_FOR_EACH(element, &node->releases)
-    {
+    LIST_FOR_EACH (element, &node->releases) {
         struct release *release = container_of(element, struct release, link);
 
         if (!strcmp(release->target, target))
@@ -132,8 +140,7 @@ static void leave_volume(struct node *node, struct volume *volume)
 
 static void leave_volumes(struct node *node)
 {
-    LIST_FOR_EACH_SAFE(element, &node->service.volumes)
-    {
+    LIST_FOR_EACH_SAFE (element, &node->service.volumes) {
         struct volume *volume = container_of(element, struct volume, link);
         const struct map_target *target = map_find_target(node->service.map, volume->target);
 
@@ -142,8 +149,8 @@ static void leave_volumes(struct node *node)
     }
 }
 
-/* NULL, or what went wrong: owned by the caller. */
-static char *open_volumes(struct node *node)
+/* An owned object of the targets that cannot be opened, each with what is wrong; NULL: none. */
+static json_t *open_volumes(struct node *node)
 {
     const struct map *map = node->service.map;
     const struct volume_surroundings around = {
@@ -153,6 +160,7 @@ static char *open_volumes(struct node *node)
         .run = node->run,
         .peers = node->peers,
     };
+    json_t *failed = NULL;
 
     for (size_t i = 0; i < map->target_count; i++) {
         const struct map_target *target = &map->targets[i];
@@ -163,17 +171,20 @@ static char *open_volumes(struct node *node)
             service_find_volume(&node->service, target->name))
             continue;
         volume = volume_open(&around, target, &error);
-        if (!volume)
-            return error;
-        list_append(&node->service.volumes, &volume->link);
+        if (volume) {
+            list_append(&node->service.volumes, &volume->link);
+            continue;
+        }
+        failed = failed ? failed : json_object();
+        json_object_set_new(failed, target->name, json_string(error));
+        free(error);
     }
-    return NULL;
+    return failed;
 }
 
 static void follow_map(struct node *node)
 {
-    LIST_FOR_EACH(element, &node->service.volumes)
-    {
+    LIST_FOR_EACH (element, &node->service.volumes) {
         volume_follow(container_of(element, struct volume, link), node->service.map);
     }
 }
@@ -210,9 +221,9 @@ static void take_map(void *owner, int64_t id, json_t *request)
     struct node *node = owner;
     const char *error = NULL;
     struct map *map = map_decode(request, &error), *old = node->service.map;
-    char *failure, where[ADDRESS_TEXT_SIZE];
+    char where[ADDRESS_TEXT_SIZE];
     struct address failed;
-    int code;
+    int code = 0;
 
     if (!map || !node->is_started || (old && map->generation <= old->generation)) {
         child_refuse(node->child, id, "%s",
@@ -224,20 +235,20 @@ static void take_map(void *owner, int64_t id, json_t *request)
     map_free(old);
     end_forbidden(node);
     leave_volumes(node);
-    failure = open_volumes(node);
+    answer_map(node); /* what an earlier one opened is open; what it closed is on its way */
+    node->map_failed = open_volumes(node);
     follow_map(node);
-    code = failure || node->is_isolated
-               ? 0
-               : portals_apply(&node->portals, node->loop, map, node->service.node, on_accepted,
-                               node, &failed);
-    if (failure)
-        child_refuse(node->child, id, "%s", failure);
-    else if (code)
+    if (!node->is_isolated)
+        code = portals_apply(&node->portals, node->loop, map, node->service.node, on_accepted, node,
+                             &failed);
+    node->map_request = id;
+    if (code) {
         child_refuse(node->child, id, "cannot listen on %s: %s", address_format(&failed, where),
                      strerror(-code));
-    else
-        node->map_request = id;
-    free(failure);
+        json_decref(node->map_failed);
+        node->map_failed = NULL;
+        node->map_request = 0;
+    }
     answer_if_done(node);
 }
 
@@ -295,8 +306,7 @@ static void tell_sessions(void *owner, int64_t id, json_t *request)
     json_t *list = json_array();
 
     if (node->is_started) {
-        LIST_FOR_EACH(element, &node->service.host.registry.sessions)
-        {
+        LIST_FOR_EACH (element, &node->service.host.registry.sessions) {
             struct session *session = container_of(element, struct session, link);
 
             if (session->conn)
@@ -398,8 +408,7 @@ static void take_stop(void *owner, int64_t id, json_t *request)
     }
     node->stop_request = id;
     portals_close(&node->portals);
-    LIST_FOR_EACH_SAFE(element, &node->service.volumes)
-    {
+    LIST_FOR_EACH_SAFE (element, &node->service.volumes) {
         struct volume *volume = container_of(element, struct volume, link);
 
         volume->is_leaving = true;

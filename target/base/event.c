@@ -20,6 +20,7 @@ static const char *const names[] = {
     [EVENT_PORTAL_DOWN] = "portal.down",
     [EVENT_VOLUME_OPENED] = "volume.opened",
     [EVENT_VOLUME_CLOSED] = "volume.closed",
+    [EVENT_VOLUME_FAILED] = "volume.failed",
     [EVENT_LOGIN_REDIRECTED] = "login.redirected",
     [EVENT_LOGIN_REFUSED] = "login.refused",
     [EVENT_SESSION_OPENED] = "session.opened",
