@@ -59,6 +59,19 @@ static void set_ports(struct scsi_lun *lun)
         lun->ports[i] = lun->alua.groups[i].id;
 }
 
+unsigned alua_missing(enum scsi_alua_mode mode)
+{
+    return (mode == SCSI_ALUA_OFF ? NEEDS_ALUA : 0) |
+           (mode != SCSI_ALUA_EXPLICIT ? NEEDS_EXPLICIT_ALUA : 0);
+}
+
+static void set_commands(struct scsi_lun *lun)
+{
+    unsigned others = lun->commands.missing & ~(unsigned)(NEEDS_ALUA | NEEDS_EXPLICIT_ALUA);
+
+    command_index_fill(&lun->commands, others | alua_missing(lun->alua.mode));
+}
+
 static bool has_other_states(const struct alua *before, const struct alua *after)
 {
     for (size_t i = 0; i < after->count; i++) {
@@ -83,6 +96,7 @@ void scsi_lun_set_port_groups(struct scsi_lun *lun, const struct scsi_port_group
             after->mode = groups[i].mode;
     }
     set_ports(lun);
+    set_commands(lun);
     if (was_set && before.mode != after->mode)
         attention_add_all(lun, SCSI_INQUIRY_CHANGED);
     else if (after->mode != SCSI_ALUA_OFF && has_other_states(&before, after))

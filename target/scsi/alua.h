@@ -18,5 +18,8 @@ struct alua {
 
 void alua_free(struct alua *alua);
 
+/* Flags of the commands that are not there. */
+unsigned alua_missing(enum scsi_alua_mode mode);
+
 /* Whether a command with these flags may run through the nexus' port, SPC-4 5.15.2.4. */
 uint32_t alua_check(const struct scsi_nexus *nexus, unsigned flags);

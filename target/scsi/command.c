@@ -2,7 +2,6 @@
 
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
-#include "target/scsi/unit.h"
 
 #include <string.h>
 
@@ -92,11 +91,18 @@ const size_t scsi_command_count = sizeof scsi_commands / sizeof scsi_commands[0]
 _Static_assert(sizeof scsi_commands / sizeof scsi_commands[0] < 255,
                "the index holds one byte a row");
 
-void command_index_fill(struct command_index *index)
+bool command_is_there(const struct command_index *index, const struct scsi_command *command)
+{
+    return !(command->flags & index->missing);
+}
+
+void command_index_fill(struct command_index *index, unsigned missing)
 {
     memset(index, 0, sizeof *index);
+    index->missing = missing;
     for (size_t i = scsi_command_count; i-- > 0;)
-        index->first[scsi_commands[i].usage[0]] = (uint8_t)(i + 1);
+        if (command_is_there(index, &scsi_commands[i]))
+            index->first[scsi_commands[i].usage[0]] = (uint8_t)(i + 1);
 }
 
 const struct scsi_command *command_find_opcode(const struct command_index *index, uint8_t opcode)
@@ -114,16 +120,9 @@ const struct scsi_command *command_find_action(const struct command_index *index
     if (!command || !(command->flags & SERVICE_ACTION))
         return command;
     for (; command < scsi_commands + scsi_command_count && command->usage[0] == opcode; command++)
-        if ((command->usage[1] & COMMAND_ACTION_BITS) == action)
+        if ((command->usage[1] & COMMAND_ACTION_BITS) == action && command_is_there(index, command))
             return command;
     return NULL;
-}
-
-bool command_is_there(const struct scsi_command *command, const struct scsi_lun *lun)
-{
-    if (command->flags & NEEDS_EXPLICIT_ALUA)
-        return lun->alua.mode == SCSI_ALUA_EXPLICIT;
-    return !(command->flags & NEEDS_ALUA) || lun->alua.mode != SCSI_ALUA_OFF;
 }
 
 /* SPC-4 4.3.2: the group code gives the length. */

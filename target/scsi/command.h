@@ -3,8 +3,6 @@
 
 #include "target/scsi/task.h"
 
-struct scsi_lun;
-
 enum { COMMAND_CDB_MAXIMUM = 32, COMMAND_ACTION_BITS = 0x1f };
 
 enum command_data { NO_DATA, DATA_IN, DATA_OUT };
@@ -25,8 +23,9 @@ enum command_flag {
     PERSISTENT_RESERVATION = 0x1000, /* never beside a reservation of SPC-2 */
     RUNS_IN_STANDBY = 0x2000,        /* also through a port in that state, SPC-4 5.15.2.4.4 */
     RUNS_UNAVAILABLE = 0x4000, /* and unavailable or transitioning, SPC-4 5.15.2.4.5 and 5.15.2.5 */
-    NEEDS_ALUA = 0x8000,       /* not there when access is symmetric */
-    NEEDS_EXPLICIT_ALUA = 0x10000,
+    /* There only on a logical unit that is so. */
+    NEEDS_ALUA = 0x400000,
+    NEEDS_EXPLICIT_ALUA = 0x800000,
 };
 
 struct scsi_command {
@@ -37,23 +36,23 @@ struct scsi_command {
     uint8_t usage[COMMAND_CDB_MAXIMUM]; /* opcode (and service action), then CDB bits in use */
 };
 
-/* Where the rows of an opcode begin. */
+/* The rows that a logical unit has, and where those of an opcode begin. */
 struct command_index {
+    unsigned missing;   /* rows with one of these flags are not there */
     uint8_t first[256]; /* row number + 1; 0: none */
 };
 
 extern const struct scsi_command scsi_commands[];
 extern const size_t scsi_command_count;
 
-void command_index_fill(struct command_index *index);
+void command_index_fill(struct command_index *index, unsigned missing);
+bool command_is_there(const struct command_index *index, const struct scsi_command *command);
 
 /* The first row of the opcode, or NULL. */
 const struct scsi_command *command_find_opcode(const struct command_index *index, uint8_t opcode);
 /* The row of the opcode and, if the opcode has them, service action, or NULL. */
 const struct scsi_command *command_find_action(const struct command_index *index, uint8_t opcode,
                                                unsigned action);
-/* Whether the logical unit has the command. */
-bool command_is_there(const struct scsi_command *command, const struct scsi_lun *lun);
 unsigned command_cdb_length(const struct scsi_command *command);
 
 /* 05/24/00 with the field if a bit is set that the row does not use. */

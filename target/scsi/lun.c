@@ -32,7 +32,7 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     lun->physical_block_size = config->physical_block_size;
     lun->is_read_only = config->is_read_only;
     lun->peers = config->peers;
-    command_index_fill(&lun->commands);
+    command_index_fill(&lun->commands, alua_missing(SCSI_ALUA_OFF));
     log_open(&lun->log, ev_now(loop));
     list_init(&lun->nexuses);
     list_init(&lun->ending);

@@ -24,34 +24,26 @@ static void put_timeouts(uint8_t *bytes)
     put_be32(bytes + 8, RECOMMENDED_TIMEOUT_S);
 }
 
-static size_t count_commands(const struct scsi_lun *lun)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < scsi_command_count; i++)
-        count += command_is_there(&scsi_commands[i], lun);
-    return count;
-}
-
 static uint32_t report_all(struct scsi_task *task, bool has_timeouts, uint32_t allocation_length)
 {
     enum { HEADER = 4, DESCRIPTOR = 8, CTDP = 0x02, SERVACTV = 0x01 };
-    const struct scsi_lun *lun = task->nexus->lun;
-    size_t each = DESCRIPTOR + (has_timeouts ? TIMEOUTS_SIZE : 0);
-    size_t length = each * count_commands(lun);
-    uint8_t *bytes = data_answer(task, HEADER + length, allocation_length);
+    const struct command_index *index = &task->nexus->lun->commands;
+    size_t each = DESCRIPTOR + (has_timeouts ? TIMEOUTS_SIZE : 0), count = 0;
+    uint8_t *bytes;
 
-    put_be32(bytes, (uint32_t)length);
+    for (size_t i = 0; i < scsi_command_count; i++)
+        count += command_is_there(index, &scsi_commands[i]);
+    bytes = data_answer(task, HEADER + each * count, allocation_length);
+    put_be32(bytes, (uint32_t)(each * count));
     bytes += HEADER;
-    for (const struct scsi_command *command = scsi_commands;
-         command < scsi_commands + scsi_command_count; command++) {
-        if (!command_is_there(command, lun))
+    for (size_t i = 0; i < scsi_command_count; i++) {
+        if (!command_is_there(index, &scsi_commands[i]))
             continue;
-        bytes[0] = command->usage[0];
-        put_be16(bytes + 2, (uint16_t)service_action(command));
-        bytes[5] =
-            (uint8_t)((has_timeouts ? CTDP : 0) | (command->flags & SERVICE_ACTION ? SERVACTV : 0));
-        put_be16(bytes + 6, (uint16_t)command_cdb_length(command));
+        bytes[0] = scsi_commands[i].usage[0];
+        put_be16(bytes + 2, (uint16_t)service_action(&scsi_commands[i]));
+        bytes[5] = (uint8_t)((has_timeouts ? CTDP : 0) |
+                             (scsi_commands[i].flags & SERVICE_ACTION ? SERVACTV : 0));
+        put_be16(bytes + 6, (uint16_t)command_cdb_length(&scsi_commands[i]));
         if (has_timeouts)
             put_timeouts(bytes + DESCRIPTOR);
         bytes += each;
@@ -103,8 +95,6 @@ uint32_t run_report_opcodes(struct scsi_task *task)
         command = command_find_action(index, cdb[3], action);
     else if (!has_actions && (reporting == REPORT_OPCODE || action == 0))
         command = any;
-    if (command && !command_is_there(command, task->nexus->lun))
-        command = NULL;
     report_one(task, command, has_timeouts, allocation_length);
     return SCSI_GOOD;
 }

@@ -16,12 +16,9 @@ static uint32_t check(struct scsi_task *task)
     uint8_t opcode = task->cdb[0];
     const struct scsi_command *command =
         command_find_action(index, opcode, task->cdb[1] & COMMAND_ACTION_BITS);
-    unsigned flags;
+    unsigned flags = command ? command->flags : 0;
     uint32_t refusal;
 
-    if (command && !command_is_there(command, task->nexus->lun))
-        command = NULL;
-    flags = command ? command->flags : 0;
     task->command = command;
     if (!scsi_lun_is_there(task->lun) && !(flags & ANSWERS_WITHOUT_LUN))
         return SCSI_LUN_NOT_SUPPORTED;

@@ -39,7 +39,7 @@ START_TEST(every_row_is_found)
 {
     struct command_index index;
 
-    command_index_fill(&index);
+    command_index_fill(&index, 0);
     for (size_t i = 0; i < scsi_command_count; i++)
         ck_assert_ptr_eq(command_find_action(&index, scsi_commands[i].usage[0],
                                              scsi_commands[i].usage[1] & COMMAND_ACTION_BITS),
