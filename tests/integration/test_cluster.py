@@ -129,6 +129,17 @@ def test_target_moves_when_told_and_its_data_with_it(cluster):
     cluster.events.wait("target.moved")
 
 
+def test_nobody_is_sent_to_the_old_node_once_its_sessions_are_asked_to_leave(cluster):
+    session, old = cluster.log_in(), cluster.controller()
+    cluster.spawn("target", "data1", "move", next(node for node in (1, 2, 3) if node != old))
+    session.wait_other(ASYNC)
+    with pytest.raises(Refused) as caught:
+        log_in(cluster.floating_ip, 3260, iqn("data1"))
+    assert caught.value.status == SERVICE_UNAVAILABLE
+    session.log_out()
+    cluster.reconnect()
+
+
 def test_move_of_one_target_does_not_touch_the_sessions_of_another(cluster):
     kept = cluster.log_in("data2")
     new = next(node for node in (1, 2, 3) if node != cluster.controller())
