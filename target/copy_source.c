@@ -2,6 +2,7 @@
 
 #include "target/base/memory.h"
 #include "target/disk/file.h"
+#include "target/token_store.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -54,6 +55,8 @@ static bool is_exported(const struct map *map, const struct map_target *target,
 static bool may_see(const struct map *map, const struct map_target *target,
                     const char *initiator_port)
 {
+    if (!initiator_port)
+        return true;
     const char *end = strstr(initiator_port, ",i,");
     size_t length = end ? (size_t)(end - initiator_port) : strlen(initiator_port);
     char *initiator = memory_format("%.*s", (int)length, initiator_port);
@@ -78,27 +81,41 @@ static bool open_file(struct copy_source *source, const struct map_target *targe
     return peer->disk;
 }
 
+static const struct map_target *find_target(struct copy_source *source,
+                                            const uint8_t naa[static SCSI_NAA_SIZE])
+{
+    const struct map *map = source->service->map;
+
+    for (size_t i = 0; i < map->target_count; i++)
+        if (is_identifier(identifier_of(source, map->targets[i].volume), naa))
+            return &map->targets[i];
+    return NULL;
+}
+
 static bool find(struct scsi_peers *peers, const uint8_t naa[static SCSI_NAA_SIZE],
                  const char *initiator_port, struct scsi_peer *peer)
 {
     struct copy_source *source = container_of(peers, struct copy_source, peers);
-    const struct map *map = source->service->map;
+    const struct map_target *target = find_target(source, naa);
+    struct volume *volume;
 
-    for (size_t i = 0; i < map->target_count; i++) {
-        const struct map_target *target = &map->targets[i];
-        struct volume *volume;
-
-        if (!is_identifier(identifier_of(source, target->volume), naa) ||
-            !may_see(map, target, initiator_port))
-            continue;
-        volume = service_find_volume(source->service, target->name);
-        if (volume) {
-            *peer = (struct scsi_peer){.lun = volume->lun};
-            return true;
-        }
-        return target->controller != source->service->node && open_file(source, target, peer);
+    if (!target || !may_see(source->service->map, target, initiator_port))
+        return false;
+    volume = service_find_volume(source->service, target->name);
+    if (volume) {
+        *peer = (struct scsi_peer){.lun = volume->lun};
+        return true;
     }
-    return false;
+    return target->controller != source->service->node && open_file(source, target, peer);
+}
+
+static void keep_token(struct scsi_peers *peers, struct token_request *request)
+{
+    struct copy_source *source = container_of(peers, struct copy_source, peers);
+    const struct map_target *target = find_target(source, request->naa);
+
+    /* Of a volume that is not there nobody kept a token: no volume has this name. */
+    token_store_do(source->workers, source->directory, target ? target->volume : "", request);
 }
 
 struct scsi_peers *copy_source_new(struct service *service, struct workers *workers,
@@ -107,6 +124,7 @@ struct scsi_peers *copy_source_new(struct service *service, struct workers *work
     struct copy_source *source = memory_new(sizeof *source);
 
     source->peers.find = find;
+    source->peers.keep_token = keep_token;
     source->service = service;
     source->workers = workers;
     source->directory = memory_copy_text(directory);

@@ -4,6 +4,7 @@
 #include "target/base/memory.h"
 #include "target/disk/file.h"
 #include "target/port.h"
+#include "target/token_store.h"
 #include "target/volume_store.h"
 
 #include <jansson.h>
@@ -41,6 +42,7 @@ static struct scsi_lun *open_lun(const struct volume_surroundings *around,
                                  const struct map_target *target, json_t *identity,
                                  struct disk *disk, struct scsi_store *store, char **error)
 {
+    json_t *tokens = token_store_load(around->directory, target->volume);
     const struct scsi_lun_config config = {
         .volume = target->volume,
         .serial = json_string_value(json_object_get(identity, "serial")),
@@ -53,10 +55,14 @@ static struct scsi_lun *open_lun(const struct volume_surroundings *around,
         .state = volume_store_state(identity),
         .run = around->run,
         .peers = around->peers,
+        .tokens = tokens,
     };
+    bool is_good = config.serial && config.naa && strlen(config.naa) == 32;
+    struct scsi_lun *lun = is_good ? scsi_lun_new(around->loop, &config, disk) : NULL;
 
-    if (config.serial && config.naa && strlen(config.naa) == 32)
-        return scsi_lun_new(around->loop, &config, disk);
+    json_decref(tokens);
+    if (lun)
+        return lun;
     *error = memory_format("the identity of volume %s lacks its serial or NAA identifier",
                            target->volume);
     disk_close(disk);

@@ -57,6 +57,8 @@ const struct scsi_command scsi_commands[] = {
     { "PERSISTENT RESERVE OUT REGISTER AND MOVE", DATA_OUT, PERSISTENT, run_persistent_reserve_out, { 0x5f, 0x07, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "EXTENDED COPY(LID1)",     DATA_OUT, SERVICE_ACTION,                run_extended_copy,         { 0x83, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "EXTENDED COPY(LID4)",     DATA_OUT, SERVICE_ACTION,                run_extended_copy,         { 0x83, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
+    { "POPULATE TOKEN",          DATA_OUT, READS_MEDIUM | SERVICE_ACTION, run_populate_token,        { 0x83, 0x10, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f } },
+    { "WRITE USING TOKEN",       DATA_OUT, WRITES_MEDIUM | SERVICE_ACTION, run_write_using_token,    { 0x83, 0x11, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f } },
     { "COPY OPERATION ABORT",    NO_DATA,  SERVICE_ACTION,                run_copy_abort,            { 0x83, 0x1c, 0xff, 0xff, 0xff, 0xff } },
     { "RECEIVE COPY STATUS(LID1)", DATA_IN,  SERVICE_ACTION | ALLOWED_WRITE_EXCLUSIVE, run_receive_copy_status1,  { 0x84, 0x00, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
     { "RECEIVE COPY OPERATING PARAMETERS", DATA_IN,  SERVICE_ACTION | ALLOWED_WRITE_EXCLUSIVE, run_receive_copy_parameters, { 0x84, 0x03, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },

@@ -3,6 +3,7 @@
 #include "target/base/memory.h"
 #include "target/scsi/copy_list.h"
 #include "target/scsi/step.h"
+#include "target/scsi/token.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -29,19 +30,27 @@ struct copy {
     uint64_t position; /* bytes of the current segment that are done */
     uint64_t bytes;
     double deadline;
-    uint8_t *buffer; /* owned */
+    uint8_t *buffer;               /* owned */
+    enum disk_operation operation; /* how the piece is written */
     struct order_item item;
     uint32_t (*next)(struct copy *copy); /* after the request under way */
     bool has_ended_early, is_stopped;
+    struct token token;
 };
 
-struct copy *copy_new(struct scsi_task *task)
+struct copy *copy_new(struct scsi_task *task, struct copy_record *record)
 {
     struct copy *copy = memory_new(sizeof *copy);
 
     copy->task = task;
+    copy->record = record;
     task->copy = copy;
     return copy;
+}
+
+struct token *copy_token(struct copy *copy)
+{
+    return &copy->token;
 }
 
 void copy_free(struct copy *copy)
@@ -70,7 +79,8 @@ static uint32_t add_lun(struct copy *copy, struct scsi_lun *lun, unsigned *numbe
     return SCSI_GOOD;
 }
 
-uint32_t copy_add_place(struct copy *copy, const uint8_t *naa, unsigned *number)
+uint32_t copy_add_place(struct copy *copy, const uint8_t *naa, const char *initiator_port,
+                        unsigned *number)
 {
     const struct scsi_nexus *nexus = copy->task->nexus;
     struct scsi_peer peer = {0};
@@ -79,7 +89,7 @@ uint32_t copy_add_place(struct copy *copy, const uint8_t *naa, unsigned *number)
     if (!naa || memcmp(naa, nexus->lun->naa, SCSI_NAA_SIZE) == 0)
         return add_lun(copy, nexus->lun, number);
     if (!nexus->lun->peers ||
-        !nexus->lun->peers->find(nexus->lun->peers, naa, nexus->initiator_port, &peer))
+        !nexus->lun->peers->find(nexus->lun->peers, naa, initiator_port, &peer))
         return SCSI_COPY_NOT_REACHABLE;
     if (peer.lun)
         return add_lun(copy, peer.lun, number);
@@ -128,6 +138,11 @@ uint64_t copy_bytes_done(const struct copy *copy)
     return copy->bytes;
 }
 
+void copy_set_bytes_done(struct copy *copy, uint64_t bytes)
+{
+    copy->bytes = bytes;
+}
+
 bool copy_has_ended_early(const struct copy *copy)
 {
     return copy->has_ended_early;
@@ -138,14 +153,17 @@ void copy_stop(struct copy *copy)
     copy->is_stopped = true;
 }
 
-static uint32_t finish(struct copy *copy, uint32_t result)
+uint32_t copy_end(struct copy *copy, uint32_t result)
 {
-    if (result)
-        result = copy->rules->fail(copy->task, result);
     if (copy->record)
         copy_record_end(copy->record, copy->task, result);
     copy->record = NULL;
     return result;
+}
+
+static uint32_t finish(struct copy *copy, uint32_t result)
+{
+    return copy_end(copy, result ? copy->rules->fail(copy->task, result) : SCSI_GOOD);
 }
 
 static void on_done(struct order_item *item)
@@ -191,14 +209,14 @@ static uint32_t advance(struct copy *copy)
 }
 
 /* Where the item's bytes go; those it read stay in the buffer. */
-static uint32_t write_piece(struct copy *copy, enum disk_operation operation)
+static uint32_t write_piece(struct copy *copy)
 {
     const struct copy_segment *segment = &copy->segments[copy->current];
     uint64_t start = copy->item.io.offset - segment->from;
 
     if (segment->source == COPY_ZEROS)
         start = copy->position;
-    copy->item.io.operation = operation;
+    copy->item.io.operation = copy->operation;
     copy->item.io.is_forced = false;
     copy->item.io.offset = segment->to + start;
     return submit(copy, segment->destination, advance);
@@ -208,7 +226,7 @@ static uint32_t go_on(struct copy *copy, uint32_t result)
 {
     if (result == SCSI_PENDING)
         return result;
-    return result ? finish(copy, result) : write_piece(copy, DISK_WRITE);
+    return result ? finish(copy, result) : write_piece(copy);
 }
 
 static uint32_t confirm(struct copy *copy)
@@ -225,6 +243,7 @@ static uint32_t read_piece(struct copy *copy, uint64_t from, uint64_t length)
 {
     if (!copy->buffer)
         copy->buffer = memory_new(PIECE);
+    copy->operation = DISK_WRITE;
     copy->item.io = (struct disk_io){
         .operation = DISK_READ, .offset = from, .length = length, .buffer = copy->buffer};
     return submit(copy, copy->segments[copy->current].source, confirm);
@@ -241,7 +260,8 @@ static uint32_t located(struct copy *copy)
 
     if (!io->is_mapped && (io->length == rest || whole)) {
         io->length = io->length == rest ? rest : whole;
-        return write_piece(copy, DISK_DISCARD);
+        copy->operation = DISK_DISCARD;
+        return confirm(copy);
     }
     uint64_t length = whole < io->length || !whole ? whole + block : whole;
     if (length > PIECE)
@@ -275,7 +295,8 @@ static uint32_t next_piece(struct copy *copy)
     }
     if (segment->source == COPY_ZEROS) {
         io->length = rest < ZEROS_PIECE ? rest : ZEROS_PIECE;
-        return write_piece(copy, DISK_DISCARD);
+        copy->operation = DISK_DISCARD;
+        return write_piece(copy);
     }
     *io = (struct disk_io){.operation = DISK_LOCATE,
                            .offset = segment->from + copy->position,
@@ -283,10 +304,9 @@ static uint32_t next_piece(struct copy *copy)
     return submit(copy, segment->source, located);
 }
 
-uint32_t copy_run(struct copy *copy, const struct copy_rules *rules, struct copy_record *record)
+uint32_t copy_run(struct copy *copy, const struct copy_rules *rules)
 {
     copy->rules = rules;
-    copy->record = record;
     copy->deadline = ev_time() + COPY_SECONDS_MAXIMUM;
     return next_piece(copy);
 }

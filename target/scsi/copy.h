@@ -19,16 +19,21 @@ enum {
 
 struct copy;
 struct copy_record;
+struct token;
 
-/* The task's copy, empty. */
-struct copy *copy_new(struct scsi_task *task);
+/* The task's copy, empty; the record (or NULL) is told how it ends. */
+struct copy *copy_new(struct scsi_task *task, struct copy_record *record);
+
+/* The token that it makes or uses; the copy's. */
+struct token *copy_token(struct copy *copy);
 
 /* Gives back what the copy holds; one under way was aborted. NULL is fine. */
 void copy_free(struct copy *copy);
 
 /* One of the places that segments name; SCSI_GOOD or SCSI_COPY_NOT_REACHABLE. `naa` NULL: the
- * logical unit itself. */
-uint32_t copy_add_place(struct copy *copy, const uint8_t *naa, unsigned *place);
+ * logical unit itself; `initiator_port` NULL: whoever may see it. */
+uint32_t copy_add_place(struct copy *copy, const uint8_t *naa, const char *initiator_port,
+                        unsigned *place);
 uint32_t copy_block_size(const struct copy *copy, unsigned place); /* bytes */
 
 enum { COPY_ZEROS = -1 };
@@ -45,10 +50,11 @@ uint32_t copy_add_segment(struct copy *copy, const struct copy_segment *segment)
 /* What was done so far. */
 size_t copy_segments_done(const struct copy *copy);
 uint64_t copy_bytes_done(const struct copy *copy);
+void copy_set_bytes_done(struct copy *copy, uint64_t bytes); /* by other means */
 
-/* Who asked for the copy. `fail` tells how the command ends when a piece has failed with `result`;
- * `confirm` (or NULL) may wait (SCSI_PENDING) and tells whether a piece that was read may be
- * written, then goes on with copy_resume. */
+/* How the copy behaves. `fail` tells how the command ends when a piece has failed with `result`;
+ * `confirm` (or NULL) tells whether a piece that was read may be written; it may say SCSI_PENDING
+ * and then go on by copy_resume. */
 struct copy_rules {
     uint32_t (*fail)(struct scsi_task *task, uint32_t result);
     uint32_t (*confirm)(struct scsi_task *task);
@@ -56,7 +62,9 @@ struct copy_rules {
 };
 
 /* Does the segments: SCSI_GOOD, SCSI_PENDING or how the command ends. */
-uint32_t copy_run(struct copy *copy, const struct copy_rules *rules, struct copy_record *record);
+uint32_t copy_run(struct copy *copy, const struct copy_rules *rules);
+/* It ends with `result`, done or not; returns it. */
+uint32_t copy_end(struct copy *copy, uint32_t result);
 /* After a `confirm` that waited; from the loop. */
 void copy_resume(struct copy *copy, uint32_t result);
 /* Ends it before its next piece: SCSI_COPY_STOPPED. */

@@ -13,8 +13,7 @@
 
 static struct copy_record *find(const struct scsi_nexus *nexus, uint32_t id)
 {
-    LIST_FOR_EACH(link, &nexus->copies)
-    {
+    LIST_FOR_EACH (link, &nexus->copies) {
         struct copy_record *record = container_of(link, struct copy_record, link);
 
         if (record->id == id)
@@ -36,8 +35,7 @@ static bool make_room(struct scsi_nexus *nexus)
     unsigned count = 0;
     struct copy_record *oldest = NULL;
 
-    LIST_FOR_EACH(link, &nexus->copies)
-    {
+    LIST_FOR_EACH (link, &nexus->copies) {
         struct copy_record *record = container_of(link, struct copy_record, link);
 
         count++;
@@ -99,8 +97,7 @@ void copy_record_end(struct copy_record *record, struct scsi_task *task, uint32_
 
 void copy_record_forget(struct scsi_nexus *nexus)
 {
-    LIST_FOR_EACH_SAFE(link, &nexus->copies)
-    {
+    LIST_FOR_EACH_SAFE (link, &nexus->copies) {
         struct copy_record *record = container_of(link, struct copy_record, link);
 
         if (!record->task)

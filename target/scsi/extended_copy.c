@@ -7,6 +7,7 @@
 #include "target/scsi/copy_list.h"
 #include "target/scsi/data.h"
 #include "target/scsi/runs.h"
+#include "target/scsi/unit.h"
 
 #include <string.h>
 
@@ -126,7 +127,7 @@ static uint32_t find_place(struct scsi_task *task, const struct list_header *hea
     uint32_t result;
 
     if (id == COPY_THIS_UNIT && is_lid4(task)) {
-        result = copy_add_place(task->copy, NULL, &number);
+        result = copy_add_place(task->copy, NULL, NULL, &number);
     } else {
         if (id >= header->targets / TARGET_SIZE)
             return SCSI_COPY_UNREACHABLE_TARGET;
@@ -134,7 +135,7 @@ static uint32_t find_place(struct scsi_task *task, const struct list_header *hea
             return SCSI_COPY_WRONG_DEVICE;
         if ((bytes[5] & ASSOCIATION_AND_TYPE) != UNIT_NAA || bytes[7] != SCSI_NAA_SIZE)
             return SCSI_COPY_NOT_REACHABLE;
-        result = copy_add_place(task->copy, bytes + 8, &number);
+        result = copy_add_place(task->copy, bytes + 8, task->nexus->initiator_port, &number);
     }
     *place = (int)number;
     if (result)
@@ -234,13 +235,9 @@ static uint32_t extended_copy(struct scsi_task *task)
         result = copy_record_new(task, header.id, &record);
     if (result)
         return result;
-    copy_new(task);
+    copy_new(task, record);
     result = add_segments(task, &header);
-    if (!result)
-        return copy_run(task->copy, &rules, record);
-    if (record)
-        copy_record_end(record, task, result);
-    return result;
+    return result ? copy_end(task->copy, result) : copy_run(task->copy, &rules);
 }
 
 uint32_t run_extended_copy(struct scsi_task *task)

@@ -14,6 +14,18 @@ static uint8_t hex_value(char digit)
     return (uint8_t)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
 }
 
+/* Those that were made before this process served the volume. */
+static void watch_tokens(struct scsi_lun *lun, json_t *tokens)
+{
+    for (size_t i = 0; i < json_array_size(tokens); i++) {
+        const char *text = json_string_value(json_array_get(tokens, i));
+        struct token token;
+
+        if (text && token_decode(&token, text))
+            token_guard_add(&lun->guard, &token);
+    }
+}
+
 struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config *config,
                               struct disk *disk)
 {
@@ -32,6 +44,8 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     lun->physical_block_size = config->physical_block_size;
     lun->is_read_only = config->is_read_only;
     lun->peers = config->peers;
+    token_guard_init(&lun->guard, lun);
+    watch_tokens(lun, config->tokens);
     command_index_fill(&lun->commands, alua_missing(SCSI_ALUA_OFF));
     log_open(&lun->log, ev_now(loop));
     list_init(&lun->nexuses);
@@ -51,6 +65,7 @@ static void on_flushed(struct disk_io *io)
     void *owner = lun->closed_owner;
     int error = io->error;
 
+    token_guard_close(&lun->guard);
     disk_close(lun->order.disk);
     if (lun->store)
         lun->store->close(lun->store);

@@ -19,6 +19,7 @@ struct scsi_lun_config {
     const char *run;          /* copied; another one than with `state`: the power was lost since.
                                  NULL: not known */
     struct scsi_peers *peers; /* borrowed: outlives the logical unit; NULL: copies stay inside it */
+    json_t *tokens; /* borrowed during the call; texts of ROD tokens that are kept, or NULL */
 };
 
 /* A target port group that reaches the logical unit: by one port, whose relative identifier is

@@ -17,11 +17,10 @@ static bool is_in_the_way(const struct disk_io *earlier, const struct disk_io *i
 /* `until`: only those that wait before it count; NULL: all. */
 static bool must_wait(const struct order *order, const struct disk_io *io, const struct list *until)
 {
-    LIST_FOR_EACH(link, &order->running)
-    if (is_in_the_way(&container_of(link, struct order_item, link)->io, io))
-        return true;
-    LIST_FOR_EACH(link, &order->waiting)
-    {
+    LIST_FOR_EACH (link, &order->running)
+        if (is_in_the_way(&container_of(link, struct order_item, link)->io, io))
+            return true;
+    LIST_FOR_EACH (link, &order->waiting) {
         if (link == until)
             break;
         if (is_in_the_way(&container_of(link, struct order_item, link)->io, io))
@@ -38,8 +37,7 @@ static bool has_free_way(const struct order *order, const struct disk_io *io)
 
 static struct order_item *find_ready(const struct order *order)
 {
-    LIST_FOR_EACH(link, &order->waiting)
-    {
+    LIST_FOR_EACH (link, &order->waiting) {
         struct order_item *item = container_of(link, struct order_item, link);
 
         if (!must_wait(order, &item->io, link))
@@ -65,17 +63,27 @@ static void on_done(struct disk_io *io)
 void order_init(struct order *order, struct disk *disk)
 {
     order->disk = disk;
+    order->watch = NULL;
     list_init(&order->running);
     list_init(&order->waiting);
 }
 
+static bool is_wanted(const struct order *order, const struct disk_io *io)
+{
+    return order->watch && changes(io) && order->watch->wants(order->watch, io);
+}
+
 bool order_attempt(struct order *order, struct disk_io *io)
 {
-    return has_free_way(order, io) && disk_attempt(order->disk, io);
+    return !is_wanted(order, io) && has_free_way(order, io) && disk_attempt(order->disk, io);
 }
 
 void order_start(struct order *order, struct order_item *item)
 {
+    if (is_wanted(order, &item->io)) {
+        order->watch->delay(order->watch, item);
+        return;
+    }
     bool is_free = has_free_way(order, &item->io);
 
     item->order = order;

@@ -6,18 +6,27 @@
 #include "target/base/list.h"
 #include "target/disk/disk.h"
 
+struct order_item;
+
+/* Somebody who must hear of a change of the medium before it happens. */
+struct order_watch {
+    bool (*wants)(struct order_watch *watch, const struct disk_io *change);
+    /* What is wanted comes here, and goes on by order_start once it is wanted no more. */
+    void (*delay)(struct order_watch *watch, struct order_item *item);
+};
+
 struct order {
     struct disk *disk;            /* owned by the logical unit */
     struct list running, waiting; /* of struct order_item */
+    struct order_watch *watch;    /* borrowed; NULL: there is none */
 };
 
-struct order_item;
 typedef void order_done(struct order_item *item);
 
 struct order_item {
     struct disk_io io;
     order_done *done; /* from the loop */
-    /* The order's own. */
+    /* The order's own; while an item is delayed the link is the watch's. */
     struct order *order;
     struct list link;
 };

@@ -70,6 +70,10 @@ scsi_step run_report_task_functions;
 /* extended_copy.c */
 scsi_step run_extended_copy;
 
+/* offload.c */
+scsi_step run_populate_token;
+scsi_step run_write_using_token;
+
 /* copy_list.c */
 scsi_step run_receive_copy_status1;
 scsi_step run_receive_copy_status4;

@@ -7,6 +7,7 @@
 #include "target/scsi/identify.h"
 #include "target/scsi/log.h"
 #include "target/scsi/lun.h"
+#include "target/scsi/token_guard.h"
 #include "target/scsi/mode.h"
 #include "target/scsi/reservation.h"
 
@@ -43,6 +44,7 @@ struct scsi_lun {
     bool is_saving, is_change_saved, is_touched;
 
     struct scsi_peers *peers; /* borrowed; NULL: no other volume is known */
+    struct token_guard guard; /* the tokens of its data */
     unsigned borrowers;       /* copies that this logical unit takes part in */
 
     struct disk_io flush;    /* of scsi_lun_close */

@@ -62,3 +62,63 @@ def failure_details(identifier=1, allocation=255):
 
 def copy_status4(identifier=1, allocation=255):
     return struct.pack(">BBI4xIBB", 0x84, 5, identifier, allocation, 0, 0)
+
+
+TOKEN_SIZE = 512
+ZERO_TOKEN = bytes.fromhex("ffff0001 0000 01f8") + bytes(504)
+POINT_IN_TIME = 0x00800001
+UNUSABLE, TOKEN_TYPE, UNKNOWN, CORRUPT = 0x052300, 0x052301, 0x052304, 0x052305
+REVOKED, EXPIRED, TOKEN_LENGTH = 0x052306, 0x052307, 0x05230A
+
+
+def ranges(*extents):
+    return b"".join(struct.pack(">QII", lba, count, 0) for lba, count in extents)
+
+
+def populate_token(*extents, identifier=1, inactivity=0, rod_type=None, length=None):
+    """CDB and parameter list of POPULATE TOKEN."""
+    body = ranges(*extents)
+    data = struct.pack(">HBxIIHH", 14 + len(body) if length is None else length,
+                       0 if rod_type is None else 2, inactivity, rod_type or 0, 0,
+                       len(body)) + body
+    return struct.pack(">BB4xIIBB", 0x83, 0x10, identifier, len(data), 0, 0), data
+
+
+def write_using_token(token, *extents, identifier=2, offset=0):
+    body = ranges(*extents)
+    data = struct.pack(">HB5xQ", 534 + len(body), 0, offset) + token + bytes(6) + struct.pack(
+        ">H", len(body)) + body
+    return struct.pack(">BB4xIIBB", 0x83, 0x11, identifier, len(data), 0, 0), data
+
+
+def token_information(identifier, allocation=1024):
+    return struct.pack(">BBI4xIBB", 0x84, 7, identifier, allocation, 0, 0)
+
+
+class TokenInformation:
+    """The answer of RECEIVE ROD TOKEN INFORMATION taken apart."""
+
+    def __init__(self, data):
+        assert int.from_bytes(data[:4], "big") == len(data) - 4
+        self.action, self.status = data[4] & 0x1F, data[5] & 0x7F
+        self.completion, self.sense = data[12], data[32:32 + data[13]]
+        self.units, self.transferred = data[15], int.from_bytes(data[16:24], "big")
+        rest = data[32 + data[13]:]
+        assert int.from_bytes(rest[:4], "big") == len(rest) - 4
+        self.token = rest[6:] if rest[4:] else None
+
+
+def ask(session, identifier):
+    task = session.command(token_information(identifier), read=1024).assert_good()
+    return TokenInformation(task.data_in)
+
+
+def make_token(session, *extents, identifier=1, **how):
+    cdb, data = populate_token(*extents, identifier=identifier, **how)
+    session.command(cdb, write=data).assert_good()
+    return ask(session, identifier).token
+
+
+def use_token(session, token, *extents, **how):
+    cdb, data = write_using_token(token, *extents, **how)
+    return session.command(cdb, write=data)
