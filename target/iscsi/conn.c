@@ -257,7 +257,8 @@ void conn_finish(struct conn *conn, const char *why)
         return;
     conn->finished = why;
     mark_dirty(conn);
-    ev_timer_start(conn->pool->loop, &conn->finish);
+    if (!conn->is_mute)
+        ev_timer_start(conn->pool->loop, &conn->finish);
 }
 
 void conn_mute(struct conn *conn)

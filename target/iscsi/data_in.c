@@ -169,8 +169,7 @@ static enum sent send_copy(struct task *task)
 /* Each task in its turn sends until it is through or waits for the port. */
 void transfer_pump(struct session *session)
 {
-    LIST_FOR_EACH_SAFE(node, &session->reading)
-    {
+    LIST_FOR_EACH_SAFE (node, &session->reading) {
         struct task *task = container_of(node, struct task, reading);
         enum sent sent = task->chunk ? SENT_NOTHING : SENT_PART;
 

@@ -47,17 +47,23 @@ static void go_on_writing(struct task *task)
     }
 }
 
-static void put(struct task *task, uint32_t offset, const uint8_t *bytes, uint32_t length)
+/* Bytes that are kept for the port; too many of them, and the connection rests. */
+static void owe(struct task *task, uint32_t length)
 {
     struct session *session = task->session;
-    uint32_t useful = offset < task->wanted ? transfer_least(length, task->wanted - offset) : 0;
 
-    if (!useful || transfer_port(task)->put(task, offset, bytes, useful))
-        return;
-    session->unwritten += useful;
-    task->unwritten += useful;
+    session->unwritten += length;
+    task->unwritten += length;
     if (session->unwritten > SESSION_UNWRITTEN_HIGH)
         conn_hold_input(session->conn, true);
+}
+
+static void put(struct task *task, uint32_t offset, const uint8_t *bytes, uint32_t length)
+{
+    uint32_t useful = offset < task->wanted ? transfer_least(length, task->wanted - offset) : 0;
+
+    if (useful && !transfer_port(task)->put(task, offset, bytes, useful))
+        owe(task, useful);
 }
 
 void transfer_take(struct task *task, const uint8_t *bytes, uint32_t length)
@@ -65,10 +71,19 @@ void transfer_take(struct task *task, const uint8_t *bytes, uint32_t length)
     uint32_t offset = task->received;
 
     task->received += length;
-    if (task->phase == TASK_BEGINNING)
+    if (task->phase == TASK_BEGINNING) {
         buffer_append(&task->early, bytes, length);
-    else if (task->phase == TASK_WRITING && !task->is_spoiled)
+        owe(task, length);
+    } else if (task->phase == TASK_WRITING && !task->is_spoiled) {
         put(task, offset, bytes, length);
+    }
+}
+
+void transfer_drop_early(struct task *task)
+{
+    if (task->early.length)
+        task_on_put(task, (uint32_t)task->early.length);
+    buffer_free(&task->early);
 }
 
 void transfer_start_writing(struct task *task)
@@ -79,7 +94,7 @@ void transfer_start_writing(struct task *task)
         transfer_port(task)->spoil(task);
     else if (task->early.length)
         put(task, 0, (uint8_t *)buffer_content(&task->early), (uint32_t)task->early.length);
-    buffer_free(&task->early);
+    transfer_drop_early(task);
     go_on_writing(task);
 }
 

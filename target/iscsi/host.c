@@ -17,8 +17,7 @@ void host_init(struct host *host, const struct host_operations *operations,
 
 static struct session *session_with_connection(struct host *host)
 {
-    LIST_FOR_EACH(node, &host->registry.sessions)
-    {
+    LIST_FOR_EACH (node, &host->registry.sessions) {
         struct session *session = container_of(node, struct session, link);
 
         if (session->conn)
@@ -40,8 +39,7 @@ void host_end(struct host *host, const char *why)
 
 void host_free(struct host *host)
 {
-    LIST_FOR_EACH_SAFE(node, &host->unused_tasks)
-    {
+    LIST_FOR_EACH_SAFE (node, &host->unused_tasks) {
         free(container_of(node, struct task, link));
     }
     conn_pool_free(host->pool);
@@ -49,15 +47,13 @@ void host_free(struct host *host)
 
 void host_mute(struct host *host)
 {
-    LIST_FOR_EACH(node, &host->registry.logins)
-    {
+    LIST_FOR_EACH (node, &host->registry.logins) {
         struct login *login = container_of(node, struct login, link);
 
         ev_timer_stop(conn_pool_loop(host->pool), &login->timeout);
         conn_mute(login->conn);
     }
-    LIST_FOR_EACH(node, &host->registry.sessions)
-    {
+    LIST_FOR_EACH (node, &host->registry.sessions) {
         struct session *session = container_of(node, struct session, link);
 
         ev_timer_stop(conn_pool_loop(host->pool), &session->nop);

@@ -123,20 +123,19 @@ static enum login_state secure(struct login *login, enum login_state next)
 /* RFC 7143 12.1: the first method of the initiator's list that suits us. */
 static enum login_state choose_method(struct login *login)
 {
-    const char *offered = login->security.method;
-    bool has_account = login->grant.account.user;
+    static const char *const none_or_chap[] = {"None", "CHAP"};
+    const char *const *suitable = none_or_chap + (login->grant.needs_chap ? 1 : 0);
+    size_t count = (login->grant.needs_chap ? 0 : 1) + (login->grant.account.user ? 1 : 0);
+    const char *offered = login->security.method, *chosen;
 
     if (!offered && !login->request.transit)
         return LOGIN_SECURITY;
-    if (offered && has_account && text_list_has(offered, "CHAP")) {
-        text_add(&login->answer, "AuthMethod", "CHAP");
-        return LOGIN_METHOD_CHAP;
-    }
-    if (login->grant.needs_chap || (offered && !text_list_has(offered, "None")))
+    chosen = text_list_first(offered ? offered : "None", suitable, count);
+    if (!chosen)
         return refuse(login, LOGIN_NOT_AUTHENTICATED);
     if (offered)
-        text_add(&login->answer, "AuthMethod", "None");
-    return secure(login, LOGIN_SECURE);
+        text_add(&login->answer, "AuthMethod", chosen);
+    return chosen == none_or_chap[1] ? LOGIN_METHOD_CHAP : secure(login, LOGIN_SECURE);
 }
 
 static void tell_tpgt(struct login *login)

@@ -258,6 +258,7 @@ static void send_rest(struct login *login)
 {
     if (login->state != LOGIN_OPENING ||
         login->answer.length - login->answered > part_limit(login)) {
+        login->request.transit = false;
         send_response(login, LOGIN_ACCEPTED, login->request.tsih, login->request.cmd_sn);
         return;
     }

@@ -77,8 +77,7 @@ static void end_sessions(struct session *session)
 
     do {
         has_found = false;
-        LIST_FOR_EACH(node, &session->host->registry.sessions)
-        {
+        LIST_FOR_EACH (node, &session->host->registry.sessions) {
             struct session *other = container_of(node, struct session, link);
 
             if (other == session || !other->conn || !other->target ||
@@ -115,8 +114,7 @@ static bool abort_in_advance(struct session *session, const struct pdu_task_requ
 
     if (ahead < 0 || (int32_t)(session->max_cmd_sn - request->ref_cmd_sn) < 0)
         return false;
-    if (!ahead)
-        session->exp_cmd_sn++;
+    session_void(session, request->ref_cmd_sn);
     return true;
 }
 

@@ -50,11 +50,11 @@ static int decode_floating_ip(struct map *map, json_t *json, void *element)
 
     floating_ip->node = (int)number_of(json, "node");
     floating_ip->subnet.prefix = (uint8_t)prefix;
-    if (!address || prefix > 128 || port > UINT16_MAX)
+    if (!address || !prefix || prefix > 128 || port > UINT16_MAX)
         return -1;
-    return address_parse(&floating_ip->subnet.address, address, port ? (uint16_t)port : ISCSI_PORT)
-               ? 0
-               : -1;
+    if (!address_parse(&floating_ip->subnet.address, address, port ? (uint16_t)port : ISCSI_PORT))
+        return -1;
+    return prefix <= (floating_ip->subnet.address.is_ipv6 ? 128 : 32) ? 0 : -1;
 }
 
 static int decode_portal(struct map *map, json_t *json, void *element)
@@ -153,8 +153,8 @@ static int decode_initiator(struct map *map, json_t *json, void *element)
     initiator->secret = copy_of(chap, "secret");
     initiator->mutual_user = copy_of(mutual, "user");
     initiator->mutual_secret = copy_of(mutual, "secret");
-    if (!initiator->name || !initiator->user != !initiator->secret ||
-        !initiator->mutual_user != !initiator->mutual_secret)
+    if (!initiator->name || (chap && !(initiator->user && initiator->secret)) ||
+        (mutual && !(initiator->mutual_user && initiator->mutual_secret)))
         return -1;
     return decode_array(map, json_object_get(json, "nets"), sizeof(*initiator->nets),
                         (void **)&initiator->nets, &initiator->net_count, decode_net);

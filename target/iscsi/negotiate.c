@@ -131,12 +131,22 @@ static enum negotiate_result answer_boolean(struct session_params *params, const
 static enum negotiate_result answer_digest(struct session_params *params, const struct key *key,
                                            const char *value, struct buffer *answer)
 {
-    bool has_crc = text_list_has(value, "CRC32C"), has_none = text_list_has(value, "None");
-    bool crc_first = has_crc && (!has_none || strstr(value, "CRC32C") < strstr(value, "None"));
+    static const char *const known[] = {"None", "CRC32C"};
+    const char *chosen = text_list_first(value, known, 2);
 
-    if (has_crc || has_none)
-        *flag_field(params, key) = crc_first;
-    text_add(answer, key->name, crc_first ? "CRC32C" : has_none ? "None" : "Reject");
+    if (chosen)
+        *flag_field(params, key) = chosen == known[1];
+    text_add(answer, key->name, chosen ? chosen : "Reject");
+    return NEGOTIATE_DONE;
+}
+
+static enum negotiate_result answer_task_reporting(const struct key *key, const char *value,
+                                                   struct buffer *answer)
+{
+    static const char *const known[] = {"RFC3720"};
+    const char *chosen = text_list_first(value, known, 1);
+
+    text_add(answer, key->name, chosen ? chosen : "Reject");
     return NEGOTIATE_DONE;
 }
 
@@ -173,8 +183,7 @@ static enum negotiate_result answer_key(struct session_params *params, const str
         text_add(answer, key->name, "No");
         return NEGOTIATE_DONE;
     case LIST_NONE:
-        text_add(answer, key->name, text_list_has(value, "RFC3720") ? "RFC3720" : "Reject");
-        return NEGOTIATE_DONE;
+        return answer_task_reporting(key, value, answer);
     case IGNORED:
         return NEGOTIATE_DONE;
     }

@@ -13,8 +13,7 @@ void registry_init(struct registry *registry)
 
 struct session *registry_find_tsih(struct registry *registry, uint16_t tsih)
 {
-    LIST_FOR_EACH(node, &registry->sessions)
-    {
+    LIST_FOR_EACH (node, &registry->sessions) {
         struct session *session = container_of(node, struct session, link);
 
         if (session->tsih == tsih)
@@ -39,8 +38,7 @@ static bool is_same_target(const char *a, const char *b)
 struct session *registry_find_nexus(struct registry *registry, const char *initiator,
                                     const uint8_t isid[static 6], const char *target, uint16_t tpgt)
 {
-    LIST_FOR_EACH(node, &registry->sessions)
-    {
+    LIST_FOR_EACH (node, &registry->sessions) {
         struct session *session = container_of(node, struct session, link);
 
         if (!memcmp(session->isid, isid, sizeof(session->isid)) && session->tpgt == tpgt &&

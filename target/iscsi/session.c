@@ -76,8 +76,7 @@ struct task *session_find_task(struct session *session, uint32_t tag)
 {
     struct list *bucket = &session->tasks[tag % TASK_BUCKETS];
 
-    LIST_FOR_EACH(node, bucket)
-    {
+    LIST_FOR_EACH (node, bucket) {
         struct task *task = container_of(node, struct task, link);
 
         if (task->tag == tag)

@@ -117,6 +117,8 @@ const char *session_hold(struct session *session, const struct pdu *pdu);
 const char *session_hold_data(struct session *session, const uint8_t *bytes, uint32_t length);
 /* Takes the requests whose turn has come. */
 const char *session_release(struct session *session);
+/* A request of the window is aborted before it has its turn, or before it is here at all. */
+void session_void(struct session *session, uint32_t cmd_sn);
 void session_drop_held(struct session *session);
 /* One request, from its header to its end, whose turn it is. */
 const char *session_begin_pdu(struct session *session, const struct pdu *pdu);

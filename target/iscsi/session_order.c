@@ -11,6 +11,7 @@ struct held {
     struct pdu pdu;
     uint32_t cmd_sn, length; /* length: bytes of data here so far */
     uint8_t *data;           /* owned */
+    bool is_void;            /* aborted before its turn: only its CmdSN counts */
     uint8_t header[];        /* basic and additional */
 };
 
@@ -26,11 +27,26 @@ enum turn session_turn(const struct session *session, const struct pdu *pdu)
     return ahead ? TURN_LATER : TURN_NOW;
 }
 
+/* By CmdSN; behind those of the same one. */
+static void insert(struct session *session, struct held *held)
+{
+    struct list *next = &session->held;
+
+    LIST_FOR_EACH (node, &session->held) {
+        struct held *other = container_of(node, struct held, link);
+
+        if ((int32_t)(other->cmd_sn - held->cmd_sn) > 0) {
+            next = node;
+            break;
+        }
+    }
+    list_append(next, &held->link); /* in front of `next` */
+}
+
 const char *session_hold(struct session *session, const struct pdu *pdu)
 {
     uint32_t header = BHS_SIZE + pdu->ahs_length;
     struct held *held;
-    struct list *next = &session->held;
 
     session->held_bytes += header + pdu->data_length;
     if (session->held_bytes > SESSION_HELD_MAX)
@@ -42,16 +58,7 @@ const char *session_hold(struct session *session, const struct pdu *pdu)
     held->pdu.bhs = held->header;
     held->pdu.ahs = held->header + BHS_SIZE;
     held->pdu.data = held->data = memory_new(pdu->data_length);
-    LIST_FOR_EACH(node, &session->held)
-    {
-        struct held *other = container_of(node, struct held, link);
-
-        if ((int32_t)(other->cmd_sn - held->cmd_sn) > 0) {
-            next = node;
-            break;
-        }
-    }
-    list_append(next, &held->link); /* in front of `next` */
+    insert(session, held);
     session->holding = held;
     session->intake = INTAKE_HOLD;
     return NULL;
@@ -96,17 +103,36 @@ const char *session_release(struct session *session)
 
         if (ahead > 0)
             break;
-        if (!ahead)
+        if (!ahead && held->is_void)
+            session->exp_cmd_sn++;
+        else if (!ahead)
             why = replay(session, held);
         held_free(session, held); /* of two with the same CmdSN the second one is void */
     }
     return why;
 }
 
+void session_void(struct session *session, uint32_t cmd_sn)
+{
+    struct held *held;
+
+    LIST_FOR_EACH (node, &session->held) {
+        held = container_of(node, struct held, link);
+        if (held->cmd_sn == cmd_sn) {
+            held->is_void = true;
+            return;
+        }
+    }
+    held = memory_new(sizeof(*held));
+    held->cmd_sn = cmd_sn;
+    held->is_void = true;
+    session->held_bytes += BHS_SIZE;
+    insert(session, held);
+}
+
 void session_drop_held(struct session *session)
 {
-    LIST_FOR_EACH_SAFE(node, &session->held)
-    {
+    LIST_FOR_EACH_SAFE (node, &session->held) {
         held_free(session, container_of(node, struct held, link));
     }
 }

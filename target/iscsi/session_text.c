@@ -115,13 +115,11 @@ const char *session_take_text(struct session *session, const struct pdu *pdu)
         begin_anew(session);
     else if (request.transfer_tag != session->text_tag)
         return session_reject(session, pdu, REJECT_INVALID_FIELD);
-    if ((request.is_final && request.continues) ||
-        !text_collect(&session->text, pdu->data, pdu->data_length)) {
+    if (!text_collect(&session->text, pdu->data, pdu->data_length)) {
         begin_anew(session);
-        return session_reject(session, pdu,
-                              request.continues ? REJECT_PROTOCOL_ERROR : REJECT_OUT_OF_RESOURCES);
+        return session_reject(session, pdu, REJECT_OUT_OF_RESOURCES);
     }
-    if (!request.continues && !take_pairs(session)) {
+    if ((request.is_final && request.continues) || (!request.continues && !take_pairs(session))) {
         begin_anew(session);
         return session_reject(session, pdu, REJECT_PROTOCOL_ERROR);
     }

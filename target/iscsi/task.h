@@ -43,7 +43,7 @@ struct task {
     uint32_t wanted, received, solicited;
     uint32_t unwritten; /* bytes the port has not finished */
     uint32_t data_sn, r2t_sn;
-    bool is_spoiled;          /* a DataSN was wrong: the command fails when what was asked for is here */
+    bool is_spoiled; /* a DataSN was wrong: the command fails when what was asked for is here */
     bool is_unsolicited_open; /* unsolicited Data-Out PDUs are still to come */
     uint32_t r2t_count;
     struct task_r2t r2ts[MAX_OUTSTANDING_R2T_OURS]; /* outstanding, in order */

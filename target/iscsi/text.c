@@ -52,18 +52,24 @@ void text_add_number(struct buffer *text, const char *key, uint32_t value)
     text_add(text, key, digits);
 }
 
-bool text_list_has(const char *list, const char *value)
+static const char *find_known(const char *item, size_t length, const char *const known[],
+                              size_t count)
 {
-    size_t length = strlen(value);
+    for (size_t i = 0; i < count; i++)
+        if (strlen(known[i]) == length && !memcmp(item, known[i], length))
+            return known[i];
+    return NULL;
+}
 
+const char *text_list_first(const char *list, const char *const known[], size_t count)
+{
     for (;;) {
-        size_t item = strcspn(list, ",");
+        size_t length = strcspn(list, ",");
+        const char *found = find_known(list, length, known, count);
 
-        if (item == length && !memcmp(list, value, length))
-            return true;
-        if (!list[item])
-            return false;
-        list += item + 1;
+        if (found || !list[length])
+            return found;
+        list += length + 1;
     }
 }
 

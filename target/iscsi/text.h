@@ -25,8 +25,9 @@ bool text_collect(struct buffer *text, const uint8_t *bytes, size_t length);
 void text_add(struct buffer *text, const char *key, const char *value);
 void text_add_number(struct buffer *text, const char *key, uint32_t value);
 
-/* Whether the comma-separated list has the value. */
-bool text_list_has(const char *list, const char *value);
+/* The first value of the comma-separated list that is among the `count` known ones, as it stands
+ * there. NULL: none. */
+const char *text_list_first(const char *list, const char *const known[], size_t count);
 
 /* Decimal or 0x hexadecimal, RFC 7143 6.1. false: not a number, or over `most`. */
 bool text_parse_number(const char *text, uint64_t most, uint64_t *number);

@@ -66,9 +66,11 @@ static void go_on(struct task *task, enum port_next next)
         transfer_start_writing(task);
         break;
     case PORT_DATA_IN:
+        transfer_drop_early(task);
         transfer_start_reading(task);
         break;
     case PORT_STATUS:
+        transfer_drop_early(task);
         answer_when_drained(task);
         break;
     case PORT_WAIT:

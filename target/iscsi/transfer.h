@@ -20,6 +20,8 @@ void transfer_pump(struct session *session);
 
 /* For transfer.c, data_out.c and data_in.c. */
 void transfer_start_writing(struct task *task);
+/* Data that came before the port wanted it is not needed any more. */
+void transfer_drop_early(struct task *task);
 void transfer_start_reading(struct task *task);
 /* All data has passed: the port says the status now or later. */
 void transfer_finish(struct task *task);

@@ -130,16 +130,18 @@ START_TEST(pairs_are_written_with_their_nul)
 }
 END_TEST
 
-START_TEST(a_list_has_whole_items_only)
+START_TEST(of_a_list_the_first_known_whole_item_is_taken)
 {
-    ck_assert(text_list_has("None,CRC32C", "None"));
-    ck_assert(text_list_has("None,CRC32C", "CRC32C"));
-    ck_assert(text_list_has("CHAP", "CHAP"));
-    ck_assert(text_list_has(",CHAP", "CHAP"));
-    ck_assert(!text_list_has("CHAPS,XCHAP", "CHAP"));
-    ck_assert(!text_list_has("CHA", "CHAP"));
-    ck_assert(!text_list_has("none", "None"));
-    ck_assert(!text_list_has("", "None"));
+    static const char *const known[] = {"None", "CHAP"};
+
+    ck_assert_str_eq(text_list_first("CHAP,None", known, 2), "CHAP");
+    ck_assert_str_eq(text_list_first("None,CHAP", known, 2), "None");
+    ck_assert_str_eq(text_list_first("SRP,,CHAP", known, 2), "CHAP");
+    ck_assert_str_eq(text_list_first("XCHAP,None,CHAP", known, 2), "None");
+    ck_assert_ptr_null(text_list_first("CHAPS,XCHAP", known, 2));
+    ck_assert_ptr_null(text_list_first("none", known, 2));
+    ck_assert_ptr_null(text_list_first("", known, 2));
+    ck_assert_ptr_null(text_list_first("None", known + 1, 1));
 }
 END_TEST
 
@@ -274,7 +276,7 @@ int main(void)
     tcase_add_loop_test(tests, keys_and_values_have_a_longest, 0, 6);
     tcase_add_test(tests, collected_text_has_a_limit);
     tcase_add_test(tests, pairs_are_written_with_their_nul);
-    tcase_add_test(tests, a_list_has_whole_items_only);
+    tcase_add_test(tests, of_a_list_the_first_known_whole_item_is_taken);
     tcase_add_loop_test(tests, numbers_are_decimal_or_hexadecimal, 0, ROWS(numbers));
     tcase_add_loop_test(tests, binary_values_are_hexadecimal_or_base64, 0, ROWS(binaries));
     tcase_add_loop_test(tests, malformed_base64_is_refused, 0, ROWS(bad_base64));
