@@ -111,6 +111,14 @@ static bool fits(const struct copy *copy, int place, uint64_t offset, uint64_t l
     return offset <= size && length <= size - offset;
 }
 
+/* SPC-4 5.16.3: another logical unit would have answered with RESERVATION CONFLICT. */
+static bool is_reserved(const struct copy *copy, int place, bool writes)
+{
+    const struct scsi_lun *lun = place == COPY_ZEROS ? NULL : copy->places[place].lun;
+
+    return lun && !reserve_admits(lun, copy->task->nexus, writes);
+}
+
 uint32_t copy_add_segment(struct copy *copy, const struct copy_segment *segment)
 {
     const struct place *destination = &copy->places[segment->destination];
@@ -124,6 +132,8 @@ uint32_t copy_add_segment(struct copy *copy, const struct copy_segment *segment)
         return SCSI_LBA_OUT_OF_RANGE;
     if (destination->lun->is_read_only)
         return SCSI_WRITE_PROTECTED;
+    if (is_reserved(copy, segment->destination, true) || is_reserved(copy, segment->source, false))
+        return SCSI_COPY_DEVICE_FAILURE;
     copy->segments[copy->segment_count++] = *segment;
     return SCSI_GOOD;
 }

@@ -6,6 +6,8 @@
 #include "target/scsi/unit.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 /* The nexus holds the persistent reservation or shares in it. */
 static bool has_access(const struct scsi_nexus *nexus)
@@ -43,6 +45,33 @@ bool reserve_is_conflict(const struct scsi_task *task)
     if (flags & LEGACY_RESERVATION) /* SPC-4 5.13.3 */
         return !reservations->type || !has_access(nexus);
     return reservations->type && !has_access(nexus) && !is_allowed(task, reservations->type);
+}
+
+/* Ports of one initiator: the same name before ",i,". */
+static bool is_same_initiator(const char *port, const char *other)
+{
+    size_t length = strcspn(port, ",");
+
+    return strcspn(other, ",") == length && strncasecmp(port, other, length) == 0;
+}
+
+bool reserve_admits(const struct scsi_lun *lun, const struct scsi_nexus *nexus, bool writes)
+{
+    const struct reservations *reservations = lun->reservations;
+
+    if (lun == nexus->lun)
+        return true; /* the command itself was checked */
+    if (lun->reserved_by &&
+        !is_same_initiator(lun->reserved_by->initiator_port, nexus->initiator_port))
+        return false;
+    if (!reservations->type || (!writes && reservation_is_write_exclusive(reservations->type)))
+        return true;
+    for (size_t i = 0; i < reservations->count; i++)
+        if ((reservation_is_shared(reservations->type) ||
+             reservations_is_holder(reservations, &reservations->registrations[i])) &&
+            is_same_initiator(reservations->registrations[i].initiator_port, nexus->initiator_port))
+            return true;
+    return false;
 }
 
 void reserve_drop(struct scsi_lun *lun)

@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from offload import NO_IDENTIFIER, blocks, by_identifier, extended_copy, naa
 from pdu import SCSI_RESPONSE
 from reservations import (ALL_TG_PT, APTPL, CLEAR, EXCLUSIVE_ACCESS_REGISTRANTS,
                           NEXUS_LOSS, POWER_ON, PREEMPT, PREEMPT_AND_ABORT, READ_KEYS, REGISTER,
@@ -267,3 +268,17 @@ def test_identity_of_the_volume_stays_as_it_was(node, hosts):
     before = path.read_text()
     register(hosts[0], 0xA)
     assert json.loads(before).items() <= json.loads(path.read_text()).items()
+
+
+def test_copy_does_not_go_round_the_reservation_of_another_volume(node, hosts):
+    """SPC-4 5.16.3: what could not be written there cannot be copied there."""
+    other = host(node, "b", target="data2")
+    register(other, 0xB)
+    good(reserve_out(other, RESERVE, kind=WRITE_EXCLUSIVE, key=0xB))
+    copies = [extended_copy([by_identifier(naa(session)), by_identifier(naa(other))],
+                            [blocks(8, 0, 8, by=(0, 1))], usage=NO_IDENTIFIER, identifier=0)
+              for session in hosts]
+    refused, admitted = (session.command(cdb, write=data)
+                         for session, (cdb, data) in zip(hosts, copies))
+    assert refused.code == 0x0A0D01
+    good(admitted)  # another path of the initiator that holds the reservation
