@@ -40,7 +40,7 @@ FIRST := $(if $(filter run demo test bench-%,$(MAKECMDGOALS)),deps)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run demo test unit integration bench-failover bench-libiscsi asan layers format install clean
+.PHONY: all deps run demo test unit integration fuzz bench-failover bench-libiscsi asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -93,6 +93,21 @@ unit: $(UNIT_TESTS)
 
 integration: all
 	@BUILD=$(O) /usr/bin/python3 -m pytest -q -rfEs -n 4 tests/integration
+
+# Coverage-guided; ends with the time, or with the first input that breaks something.
+FUZZERS      := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+$(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/port.c $(wildcard target/iscsi/*.c) \
+             $(addprefix target/base/,address.c buffer.c event.c memory.c)
+	@mkdir -p $(@D)
+	clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
+
+fuzz: $(FUZZERS)
+	@for fuzzer in $^; do \
+	    mkdir -p $$fuzzer.corpus; \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -artifact_prefix=$$fuzzer. $$fuzzer.corpus \
+	        $$(ls -d tests/fuzz/seeds/$${fuzzer##*fuzz_} 2>/dev/null) || exit 1; \
+	done
 
 # Figures rather than verdicts; they take minutes.
 bench-failover: $(FIRST) all

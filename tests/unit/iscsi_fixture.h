@@ -76,9 +76,16 @@ static inline void fake_abort(struct task *task)
     task_on_aborted(task);
 }
 
+static inline bool fake_has_lun(const struct session *session, uint64_t lun)
+{
+    (void)session;
+    return !lun;
+}
+
 static inline enum login_status fake_attach(struct host *host, struct session *session)
 {
-    static const struct port_operations operations = {.begin = fake_begin, .abort = fake_abort};
+    static const struct port_operations operations = {
+        .begin = fake_begin, .abort = fake_abort, .has_lun = fake_has_lun};
 
     fake_of(host)->attached++;
     if (fake_of(host)->attaches == LOGIN_ACCEPTED)

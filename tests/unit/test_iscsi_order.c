@@ -226,6 +226,45 @@ START_TEST(too_much_ahead_of_its_turn_ends_the_connection)
 }
 END_TEST
 
+static void send_abort(uint32_t ref_cmd_sn)
+{
+    uint8_t bhs[BHS_SIZE] = {OP_TASK_REQUEST | IMMEDIATE, 0x80 | TASK_ABORT};
+
+    put_be32(bhs + 16, 0x1000);
+    put_be32(bhs + 20, ref_cmd_sn);
+    put_be32(bhs + 24, 1);
+    put_be32(bhs + 32, ref_cmd_sn);
+    client_send_pdu(&client, bhs, NULL, 0);
+}
+
+static void expect_function_complete(void)
+{
+    struct reply *reply = client_read(&client);
+
+    ck_assert_uint_eq(reply->bhs[0], OP_TASK_RESPONSE);
+    ck_assert_uint_eq(reply->bhs[2], 0);
+}
+
+/* RFC 7143 11.6.1: the number counts, the request does not, whether it is held already or comes later. */
+START_TEST(a_request_that_was_aborted_in_advance_never_runs)
+{
+    bool is_held = _i;
+
+    if (is_held)
+        send_nop(0, 2, 8);
+    send_abort(2);
+    expect_function_complete();
+    if (!is_held)
+        send_nop(0, 2, 8);
+    send_nop(0, 3, 8);
+    send_nop(0, 1, 8);
+    expect_echo(1, 8);
+    expect_echo(3, 8);
+    expect_silence();
+    ck_assert_uint_eq(session_here()->exp_cmd_sn, 4);
+}
+END_TEST
+
 START_TEST(a_lost_connection_frees_what_waits)
 {
     send_nop(0, 2, 1000);
@@ -250,6 +289,7 @@ int main(void)
     tcase_add_test(tests, a_full_window_takes_no_more);
     tcase_add_test(tests, the_window_opens_as_tasks_end_and_never_goes_back);
     tcase_add_test(tests, too_much_ahead_of_its_turn_ends_the_connection);
+    tcase_add_loop_test(tests, a_request_that_was_aborted_in_advance_never_runs, 0, 2);
     tcase_add_test(tests, a_lost_connection_frees_what_waits);
     suite_add_tcase(suite, tests);
     return unit_run(suite);
