@@ -1,5 +1,6 @@
 #include "sim-cluster/cluster.h"
 
+#include "sim-cluster/exports.h"
 #include "sim-cluster/placement.h"
 #include "target/base/memory.h"
 
@@ -12,20 +13,6 @@ static uint64_t groups_of_node(const struct cluster_config *config, const struct
 
     for (size_t i = 0; i < node->portal_count; i++)
         groups |= UINT64_C(1) << cluster_config_find_group(config, node->portals[i].group);
-    return groups;
-}
-
-static uint64_t groups_of_volume(const struct cluster_config *config, const char *volume)
-{
-    uint64_t groups = 0;
-
-    for (size_t i = 0; i < config->export_count; i++) {
-        const struct export_config *export = &config->exports[i];
-
-        for (size_t j = 0; j < export->portal_group_count && !strcmp(export->volume, volume); j++)
-            groups |=
-                UINT64_C(1) << cluster_config_find_group(config, export->portal_groups[j].name);
-    }
     return groups;
 }
 
@@ -48,6 +35,8 @@ void cluster_init(struct cluster *cluster, const struct cluster_config *config)
         .config = config,
         .nodes = memory_new(config->node_count * sizeof(*cluster->nodes)),
         .targets = memory_new(config->volume_count * sizeof(*cluster->targets)),
+        .groups = memory_new(config->portal_group_count * sizeof(*cluster->groups)),
+        .pools = memory_new(config->pool_count * sizeof(*cluster->pools)),
         .floating_ips = memory_new(floating_ip_count * sizeof(*cluster->floating_ips)),
         .node_count = config->node_count,
         .target_count = config->volume_count,
@@ -62,10 +51,15 @@ void cluster_init(struct cluster *cluster, const struct cluster_config *config)
     for (size_t i = 0; i < config->volume_count; i++)
         cluster->targets[i] = (struct cluster_target){
             .config = &config->volumes[i],
-            .groups = groups_of_volume(config, config->volumes[i].name),
+            .size = config->volumes[i].size,
         };
-    for (size_t i = 0; i < config->portal_group_count; i++)
+    for (size_t i = 0; i < config->pool_count; i++)
+        cluster->pools[i] = (struct cluster_pool){&config->pools[i], config->pools[i].size};
+    for (size_t i = 0; i < config->portal_group_count; i++) {
+        cluster->groups[i].config = &config->portal_groups[i];
         init_floating_ips(cluster, (int)i);
+    }
+    exports_init(cluster);
 }
 
 void cluster_free(struct cluster *cluster)
@@ -74,7 +68,10 @@ void cluster_free(struct cluster *cluster)
         json_decref(cluster->nodes[i].sessions);
     for (size_t i = 0; i < cluster->target_count; i++)
         free(cluster->targets[i].problem);
+    exports_free(cluster);
     free(cluster->nodes);
+    free(cluster->groups);
+    free(cluster->pools);
     free(cluster->targets);
     free(cluster->floating_ips);
 }
@@ -95,6 +92,14 @@ struct cluster_target *cluster_find_target(struct cluster *cluster, const char *
         if (!strcmp(volume->name, volume_or_name) || !strcmp(volume->target, volume_or_name))
             return &cluster->targets[i];
     }
+    return NULL;
+}
+
+struct cluster_pool *cluster_find_pool(struct cluster *cluster, const char *name)
+{
+    for (size_t i = 0; i < cluster->config->pool_count; i++)
+        if (!strcmp(cluster->pools[i].config->name, name))
+            return &cluster->pools[i];
     return NULL;
 }
 

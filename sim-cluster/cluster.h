@@ -25,14 +25,15 @@ enum target_phase {
 
 struct cluster_target {
     const struct volume_config *config;
+    uint64_t size;   /* bytes */
     uint64_t groups; /* the portal groups it is exported in */
     enum target_phase phase;
     int controller;             /* 0: none. The one process that may have the volume open. */
     int64_t assigned;           /* the generation of the map that said so */
     int home, previous, wanted; /* nodes; 0: none */
-    uint64_t refused;           /* bit n: node n of the cluster could not open it, this time round */
-    uint64_t told;              /* bit n: and that was said */
-    char *problem;              /* owned: why it could not; NULL: it was opened */
+    uint64_t refused; /* bit n: node n of the cluster could not open it, this time round */
+    uint64_t told;    /* bit n: and that was said */
+    char *problem;    /* owned: why it could not; NULL: it was opened */
     double stopped_at, may_place_at, retry_at; /* loop time, seconds; 0: not set */
 };
 
@@ -47,9 +48,28 @@ struct cluster_floating_ip {
     double stopped_at, may_place_at;
 };
 
+struct cluster_group {
+    const struct portal_group_config *config;
+    int alua_state; /* indexes alua_state_names */
+};
+
+struct cluster_pool {
+    const struct pool_config *config;
+    uint64_t size; /* bytes */
+};
+
+struct cluster_export {
+    int target, group; /* indices */
+    char *initiator;   /* owned; "*": any */
+};
+
 struct cluster {
     const struct cluster_config *config;
     int64_t generation;
+    struct cluster_group *groups;
+    struct cluster_pool *pools;
+    struct cluster_export *exports; /* exports.h */
+    size_t export_count;
     struct cluster_node *nodes;
     struct cluster_target *targets;
     struct cluster_floating_ip *floating_ips;
@@ -63,6 +83,7 @@ void cluster_free(struct cluster *cluster);
 struct cluster_node *cluster_find_node(struct cluster *cluster, int number);
 struct cluster_target *cluster_find_target(struct cluster *cluster, const char *volume_or_name);
 /* By address, or address:port. */
+struct cluster_pool *cluster_find_pool(struct cluster *cluster, const char *name);
 struct cluster_floating_ip *cluster_find_floating_ip(struct cluster *cluster, const char *text);
 
 /* placement.h over the present state, without those that refused the target; what somebody wants

@@ -40,6 +40,14 @@ int cluster_config_find_group(const struct cluster_config *config, const char *n
     return -1;
 }
 
+int cluster_config_find_pool(const struct cluster_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->pool_count; i++)
+        if (!strcmp(config->pools[i].name, name))
+            return (int)i;
+    return -1;
+}
+
 int cluster_config_find_volume(const struct cluster_config *config, const char *name)
 {
     for (size_t i = 0; i < config->volume_count; i++)
@@ -106,7 +114,11 @@ void cluster_config_free(struct cluster_config *config)
     for (size_t i = 0; i < config->volume_count; i++) {
         free(config->volumes[i].name);
         free(config->volumes[i].target);
+        free(config->volumes[i].pool);
     }
+    for (size_t i = 0; i < config->pool_count; i++)
+        free(config->pools[i].name);
+    free(config->pools);
     free(config->portal_groups);
     free(config->nodes);
     free(config->volumes);

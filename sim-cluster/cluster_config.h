@@ -16,10 +16,12 @@ enum {
 
 enum redirect_when { REDIRECT_AFTER_AUTH, REDIRECT_BEFORE_AUTH };
 enum redirect_status { REDIRECT_TEMPORARY, REDIRECT_PERMANENT };
+enum alua { ALUA_OFF, ALUA_IMPLICIT, ALUA_EXPLICIT };
 enum discovery_chap { DISCOVERY_CHAP_OFFERED, DISCOVERY_CHAP_REQUIRED };
 
-extern const char *const redirect_when_names[], *const redirect_status_names[],
-                                                    *const discovery_chap_names[];
+extern const char *const redirect_when_names[],
+    *const redirect_status_names[], *const discovery_chap_names[], *const alua_names[],
+                                                                       *const alua_state_names[];
 
 struct floating_ip_config {
     struct subnet subnet; /* with the port the listener has */
@@ -30,7 +32,7 @@ struct portal_group_config {
     char *name; /* owned, as all texts here */
     int line;
     int tpgt; /* 0: by order */
-    int redirect, redirect_status, discovery_chap;
+    int redirect, redirect_status, discovery_chap, alua;
     struct floating_ip_config *floating_ips;
     size_t floating_ip_count;
 };
@@ -53,7 +55,14 @@ struct volume_config {
     int line;
     uint64_t size; /* bytes */
     int block_size;
-    bool is_read_only;
+    bool is_read_only, is_thin, is_removable;
+    char *pool; /* NULL: none */
+};
+
+struct pool_config {
+    char *name;
+    int line;
+    uint64_t size; /* bytes */
 };
 
 struct chap_config {
@@ -89,9 +98,10 @@ struct cluster_config {
     struct portal_group_config *portal_groups;
     struct node_config *nodes;
     struct volume_config *volumes;
+    struct pool_config *pools;
     struct initiator_config *initiators;
     struct export_config *exports;
-    size_t portal_group_count, node_count, volume_count, initiator_count, export_count;
+    size_t portal_group_count, node_count, volume_count, pool_count, initiator_count, export_count;
 };
 
 /* Fills `config` from the file. NULL, or an owned sentence: "file:line: what is wrong". In both
@@ -101,6 +111,7 @@ void cluster_config_free(struct cluster_config *config);
 
 /* -1: there is none of that name. */
 int cluster_config_find_group(const struct cluster_config *config, const char *name);
+int cluster_config_find_pool(const struct cluster_config *config, const char *name);
 int cluster_config_find_volume(const struct cluster_config *config, const char *name);
 
 /* "base_name:volume" in the characters an IQN may have: lower case, '_' as '-' (RFC 3722). Owned.

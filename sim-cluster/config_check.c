@@ -160,10 +160,21 @@ static char *check_volumes(struct cluster_config *config)
         if (volume->size % (uint64_t)volume->block_size)
             return wrong(config, volume->line, "the size of volume %s is not a multiple of %d",
                          volume->name, volume->block_size);
+        if (volume->pool && cluster_config_find_pool(config, volume->pool) < 0)
+            return wrong(config, volume->line, "there is no pool %s", volume->pool);
         phrase = name_target(config, i);
         if (phrase)
             return phrase;
     }
+    return NULL;
+}
+
+static char *check_pools(struct cluster_config *config)
+{
+    for (size_t i = 0; i < config->pool_count; i++)
+        if (!config->pools[i].size)
+            return wrong(config, config->pools[i].line, "pool %s needs a size",
+                         config->pools[i].name);
     return NULL;
 }
 
@@ -263,9 +274,9 @@ typedef char *check(struct cluster_config *config);
 
 char *config_check(struct cluster_config *config)
 {
-    static check *const checks[] = {check_parts,         check_groups,  check_addresses,
-                                    check_group_portals, check_volumes, check_initiators,
-                                    check_exports};
+    static check *const checks[] = {check_parts,         check_groups, check_addresses,
+                                    check_group_portals, check_pools,  check_volumes,
+                                    check_initiators,    check_exports};
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
         char *phrase = checks[i](config);

@@ -16,6 +16,9 @@ enum { SECRET_MIN = 12 };
 const char *const redirect_when_names[] = {"after_auth", "before_auth", NULL};
 const char *const redirect_status_names[] = {"temporary", "permanent", NULL};
 const char *const discovery_chap_names[] = {"offered", "required", NULL};
+const char *const alua_names[] = {"off", "implicit", "explicit", NULL};
+const char *const alua_state_names[] = {"optimized",   "non_optimized", "standby",
+                                        "unavailable", "transitioning", NULL};
 static const char *const network_names[] = {"loopback", NULL};
 
 /* Names that go into files, tables and IQNs. */
@@ -218,14 +221,27 @@ static char *begin_node(void *owner, const char *name, int line, void **object)
     return phrase;
 }
 
+static char *begin_pool(void *owner, const char *name, int line, void **object)
+{
+    struct cluster_config *config = owner;
+    struct pool_config *pool = config_append(&config->pools, &config->pool_count, sizeof(*pool));
+
+    pool->name = memory_copy_text(name);
+    pool->line = line;
+    *object = pool;
+    return is_plain_name(name)
+               ? NULL
+               : memory_copy_text("a pool's name may hold letters, digits and _ - . : only");
+}
+
 static char *begin_volume(void *owner, const char *name, int line, void **object)
 {
     struct cluster_config *config = owner;
     struct volume_config *volume =
         config_append(&config->volumes, &config->volume_count, sizeof(*volume));
 
-    *volume =
-        (struct volume_config){.name = memory_copy_text(name), .line = line, .block_size = 512};
+    *volume = (struct volume_config){
+        .name = memory_copy_text(name), .line = line, .block_size = 512, .is_thin = true};
     *object = volume;
     return is_plain_name(name)
                ? NULL
@@ -259,13 +275,10 @@ static char *begin_export(void *owner, const char *name, int line, void **object
 }
 
 static const struct config_section sections[] = {
-    {"cluster", false, begin_cluster},
-    {"portal_group", true, begin_portal_group},
-    {"node", true, begin_node},
-    {"volume", true, begin_volume},
-    {"initiator", true, begin_initiator},
-    {"export", true, begin_export},
-    {0},
+    {"cluster", false, begin_cluster}, {"portal_group", true, begin_portal_group},
+    {"node", true, begin_node},        {"pool", true, begin_pool},
+    {"volume", true, begin_volume},    {"initiator", true, begin_initiator},
+    {"export", true, begin_export},    {0},
 };
 
 /* clang-format off */
@@ -288,10 +301,15 @@ static const struct config_key keys[] = {
     { "portal_group", "redirect",              config_parse_choice,    IN(portal_group_config, redirect), .words = redirect_when_names },
     { "portal_group", "redirect_status",       config_parse_choice,    IN(portal_group_config, redirect_status), .words = redirect_status_names },
     { "portal_group", "discovery_chap",        config_parse_choice,    IN(portal_group_config, discovery_chap), .words = discovery_chap_names },
+    { "portal_group", "alua",                  config_parse_choice,    IN(portal_group_config, alua), .words = alua_names },
     { "node",         "portal",                parse_portal,           0, .repeats = true },
     { "volume",       "size",                  config_parse_size,      IN(volume_config, size), .repeats = false },
     { "volume",       "block_size",            parse_block_size,       IN(volume_config, block_size), .least = 512, .most = 4096 },
     { "volume",       "read_only",             config_parse_flag,      IN(volume_config, is_read_only), .repeats = false },
+    { "volume",       "thin",                  config_parse_flag,      IN(volume_config, is_thin), .repeats = false },
+    { "volume",       "removable",             config_parse_flag,      IN(volume_config, is_removable), .repeats = false },
+    { "volume",       "pool",                  parse_plain_name,       IN(volume_config, pool), .repeats = false },
+    { "pool",         "size",                  config_parse_size,      IN(pool_config, size), .repeats = false },
     { "initiator",    "net",                   parse_net,              0, .repeats = true },
     { "initiator",    "chap",                  parse_chap,             IN(initiator_config, chap), .repeats = false },
     { "initiator",    "mutual_chap",           parse_chap,             IN(initiator_config, mutual_chap), .repeats = false },

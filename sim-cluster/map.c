@@ -7,6 +7,11 @@ json_t *map_node(int number)
     return number ? json_integer(number) : json_null();
 }
 
+json_t *map_pool(const struct cluster_pool *pool)
+{
+    return json_pack("{s:s, s:I}", "name", pool->config->name, "size", (json_int_t)pool->size);
+}
+
 static json_t *host(const struct address *address)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -55,12 +60,13 @@ static json_t *portal_groups(const struct cluster *cluster)
         const struct portal_group_config *group = &cluster->config->portal_groups[i];
 
         json_array_append_new(
-            list,
-            json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o}", "name", group->name, "tpgt",
-                      group->tpgt, "redirect", redirect_when_names[group->redirect],
-                      "redirect_status", redirect_status_names[group->redirect_status],
-                      "discovery_chap", discovery_chap_names[group->discovery_chap], "floating_ips",
-                      floating_ips(cluster, (int)i), "portals", portals(cluster, (int)i)));
+            list, json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "name", group->name,
+                            "tpgt", group->tpgt, "redirect", redirect_when_names[group->redirect],
+                            "redirect_status", redirect_status_names[group->redirect_status],
+                            "discovery_chap", discovery_chap_names[group->discovery_chap], "alua",
+                            alua_names[group->alua], "alua_state",
+                            alua_state_names[cluster->groups[i].alua_state], "floating_ips",
+                            floating_ips(cluster, (int)i), "portals", portals(cluster, (int)i)));
     }
     return list;
 }
@@ -86,10 +92,12 @@ static json_t *targets(const struct cluster *cluster, enum map_reader reader)
         int controller = controller_for(target, reader);
 
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:i, s:i, s:o, s:b}", "name", volume->target, "volume",
-                            volume->name, "size", (json_int_t)volume->size, "block_size",
-                            volume->block_size, "physical_block_size", PHYSICAL_BLOCK_SIZE,
-                            "controller", map_node(controller), "read_only", volume->is_read_only));
+            list,
+            json_pack("{s:s, s:s, s:I, s:i, s:i, s:o, s:b, s:b, s:b, s:s*}", "name", volume->target,
+                      "volume", volume->name, "size", (json_int_t)target->size, "block_size",
+                      volume->block_size, "physical_block_size", PHYSICAL_BLOCK_SIZE, "controller",
+                      map_node(controller), "read_only", volume->is_read_only, "thin",
+                      volume->is_thin, "removable", volume->is_removable, "pool", volume->pool));
     }
     return list;
 }
@@ -125,31 +133,57 @@ static json_t *initiators(const struct cluster *cluster)
     return list;
 }
 
+static const struct cluster_export *find_export(const struct cluster *cluster, size_t count,
+                                                int target, int group)
+{
+    for (size_t i = 0; i < count; i++)
+        if (cluster->exports[i].target == target && cluster->exports[i].group == group)
+            return &cluster->exports[i];
+    return NULL;
+}
+
+static json_t *initiators_of(const struct cluster *cluster, int target, int group)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < cluster->export_count; i++)
+        if (cluster->exports[i].target == target && cluster->exports[i].group == group)
+            json_array_append_new(names, json_string(cluster->exports[i].initiator));
+    return names;
+}
+
+/* One for each target and portal group, with all its initiators. */
 static json_t *exports(const struct cluster *cluster)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < cluster->config->export_count; i++) {
-        const struct export_config *export = &cluster->config->exports[i];
-        int volume = cluster_config_find_volume(cluster->config, export->volume);
-        json_t *names = json_array();
+    for (size_t i = 0; i < cluster->export_count; i++) {
+        int target = cluster->exports[i].target, group = cluster->exports[i].group;
 
-        for (size_t j = 0; j < export->initiator_count; j++)
-            json_array_append_new(names, json_string(export->initiators[j].name));
-        for (size_t j = 0; j < export->portal_group_count; j++)
+        if (!find_export(cluster, i, target, group))
             json_array_append_new(list,
-                                  json_pack("{s:s, s:s, s:O}", "target",
-                                            cluster->config->volumes[volume].target, "portal_group",
-                                            export->portal_groups[j].name, "initiators", names));
-        json_decref(names);
+                                  json_pack("{s:s, s:s, s:o}", "target",
+                                            cluster->targets[target].config->target, "portal_group",
+                                            cluster->groups[group].config->name, "initiators",
+                                            initiators_of(cluster, target, group)));
     }
+    return list;
+}
+
+static json_t *pools(const struct cluster *cluster)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < cluster->config->pool_count; i++)
+        json_array_append_new(list, map_pool(&cluster->pools[i]));
     return list;
 }
 
 json_t *map_build(const struct cluster *cluster, enum map_reader reader)
 {
-    return json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "request", "map", "generation",
+    return json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "request", "map", "generation",
                      (json_int_t)cluster->generation, "base_name", cluster->config->base_name,
-                     "portal_groups", portal_groups(cluster), "targets", targets(cluster, reader),
-                     "initiators", initiators(cluster), "exports", exports(cluster));
+                     "pools", pools(cluster), "portal_groups", portal_groups(cluster), "targets",
+                     targets(cluster, reader), "initiators", initiators(cluster), "exports",
+                     exports(cluster));
 }

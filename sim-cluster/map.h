@@ -12,5 +12,8 @@ enum map_reader { MAP_FOR_TARGET, MAP_FOR_PORTALGROUP };
 /* An owned `map` request, without an id. */
 json_t *map_build(const struct cluster *cluster, enum map_reader reader);
 
+/* Owned: its name and size. */
+json_t *map_pool(const struct cluster_pool *pool);
+
 /* A number, or null for none. */
 json_t *map_node(int number);

@@ -112,6 +112,7 @@ static void send_start(struct node *node, struct process *process, json_t *reque
     json_object_set_new(request, "request", json_string("start"));
     json_object_set_new(request, "process", json_string(process->name));
     json_object_set_new(request, "cluster", json_string(node->supervisor->config->name));
+    json_object_set_new(request, "run", json_string(node->supervisor->run));
     json_object_set_new(request, "node", json_integer(node_number(node)));
     json_object_set_new(request, "settings", settings(node->supervisor->config));
     process_request(process, request, NODE_START_DEADLINE_S, on_started, starting);

@@ -68,10 +68,12 @@ static json_t *portal_groups(const struct cluster *cluster)
     for (size_t i = 0; i < cluster->config->portal_group_count; i++) {
         const struct portal_group_config *group = &cluster->config->portal_groups[i];
 
-        json_array_append_new(list,
-                              json_pack("{s:s, s:i, s:o, s:o}", "name", group->name, "tpgt",
-                                        group->tpgt, "floating_ips", floating_ips(cluster, (int)i),
-                                        "portals", portals(cluster, group->name)));
+        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s, s:o, s:o}", "name", group->name,
+                                              "tpgt", group->tpgt, "alua", alua_names[group->alua],
+                                              "alua_state",
+                                              alua_state_names[cluster->groups[i].alua_state],
+                                              "floating_ips", floating_ips(cluster, (int)i),
+                                              "portals", portals(cluster, group->name)));
     }
     return list;
 }
@@ -82,12 +84,16 @@ static json_t *targets(const struct cluster *cluster)
 
     for (size_t i = 0; i < cluster->target_count; i++) {
         const struct cluster_target *target = &cluster->targets[i];
+        const struct volume_config *volume = target->config;
 
         json_array_append_new(
             list,
-            json_pack("{s:s, s:s, s:I, s:o, s:s?}", "name", target->config->target, "volume",
-                      target->config->name, "size", (json_int_t)target->config->size, "controller",
-                      map_node(cluster_published_controller(target)), "problem", target->problem));
+            json_pack("{s:s, s:s, s:I, s:i, s:b, s:b, s:b, s:s?, s:o, s:s?}", "name",
+                      volume->target, "volume", volume->name, "size", (json_int_t)target->size,
+                      "block_size", volume->block_size, "read_only", volume->is_read_only, "thin",
+                      volume->is_thin, "removable", volume->is_removable, "pool", volume->pool,
+                      "controller", map_node(cluster_published_controller(target)), "problem",
+                      target->problem));
     }
     return list;
 }
@@ -115,21 +121,27 @@ static json_t *initiators(const struct cluster_config *config)
     return list;
 }
 
-static json_t *exports(const struct cluster_config *config)
+static json_t *exports(const struct cluster *cluster)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < config->export_count; i++) {
-        const struct export_config *export = &config->exports[i];
-        int volume = cluster_config_find_volume(config, export->volume);
+    for (size_t i = 0; i < cluster->export_count; i++) {
+        const struct cluster_export *export = &cluster->exports[i];
 
-        for (size_t j = 0; j < export->initiator_count; j++)
-            for (size_t k = 0; k < export->portal_group_count; k++)
-                json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "initiator",
-                                                      export->initiators[j].name, "portal_group",
-                                                      export->portal_groups[k].name, "target",
-                                                      config->volumes[volume].target));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s}", "initiator", export->initiator,
+                                        "portal_group", cluster->groups[export->group].config->name,
+                                        "target", cluster->targets[export->target].config->target));
     }
+    return list;
+}
+
+static json_t *pools(const struct cluster *cluster)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < cluster->config->pool_count; i++)
+        json_array_append_new(list, map_pool(&cluster->pools[i]));
     return list;
 }
 
@@ -158,11 +170,11 @@ static json_t *sessions(const struct cluster *cluster)
 
 json_t *status_build(const struct cluster *cluster)
 {
-    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "cluster", cluster->config->name,
-                     "generation", (json_int_t)cluster->generation, "nodes", nodes(cluster),
-                     "portal_groups", portal_groups(cluster), "targets", targets(cluster),
-                     "initiators", initiators(cluster->config), "exports", exports(cluster->config),
-                     "sessions", sessions(cluster));
+    return json_pack(
+        "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cluster", cluster->config->name,
+        "generation", (json_int_t)cluster->generation, "nodes", nodes(cluster), "portal_groups",
+        portal_groups(cluster), "pools", pools(cluster), "targets", targets(cluster), "initiators",
+        initiators(cluster->config), "exports", exports(cluster), "sessions", sessions(cluster));
 }
 
 static const struct initiator_config *find_initiator(const struct cluster_config *config,
@@ -190,18 +202,15 @@ json_t *status_probe_defaults(const struct cluster *cluster, const char *name)
 {
     const struct cluster_config *config = cluster->config;
     const struct initiator_config *initiator = find_initiator(config, name);
-    const struct export_config *export = config->exports;
+    const struct cluster_export *export = cluster->exports;
     char portal[ADDRESS_TEXT_SIZE];
     json_t *reply;
 
-    if (!config->export_count)
+    if (!cluster->export_count)
         return json_pack("{s:s}", "error", "no volume is exported: there is nothing to probe");
-    int group = cluster_config_find_group(config, export->portal_groups[0].name);
-    int volume = cluster_config_find_volume(config, export->volume);
-
-    address_format(&config->portal_groups[group].floating_ips[0].subnet.address, portal);
+    address_format(&config->portal_groups[export->group].floating_ips[0].subnet.address, portal);
     reply = json_pack("{s:b, s:s, s:s}", "ok", 1, "portal", portal, "target",
-                      config->volumes[volume].target);
+                      config->volumes[export->target].target);
     if (initiator) {
         set_chap(reply, "chap", &initiator->chap);
         set_chap(reply, "mutual_chap", &initiator->mutual_chap);

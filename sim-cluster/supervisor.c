@@ -4,12 +4,17 @@
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "sim-cluster/pending.h"
+#include "target/base/log.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #define STOP_DEADLINE_S 3.0
 
@@ -178,8 +183,20 @@ static void start_watchers(struct supervisor *supervisor)
     supervisor->last_beat = ev_now(supervisor->loop);
 }
 
+/* Random, and where there is no randomness the time. */
+static void name_run(struct supervisor *supervisor)
+{
+    uint64_t random[2] = {(uint64_t)(event_now() * 1e6), (uint64_t)getpid()};
+
+    if (getrandom(random, sizeof(random), GRND_NONBLOCK) < 0)
+        log_line(LOG_INFO, "no random numbers: this run is named by the time");
+    snprintf(supervisor->run, sizeof(supervisor->run), "%016" PRIx64 "%016" PRIx64, random[0],
+             random[1]);
+}
+
 void supervisor_start(struct supervisor *supervisor)
 {
+    name_run(supervisor);
     cluster_init(&supervisor->cluster, supervisor->config);
     supervisor->cluster.generation = 1;
     list_init(&supervisor->pending);

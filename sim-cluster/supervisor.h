@@ -45,6 +45,7 @@ struct supervisor {
     const struct cluster_config *config;
     const char *directory; /* borrowed: the state directory */
     int lock;              /* borrowed: its lock, which children hold with us */
+    char run[33];          /* tells this run from every other */
     char *programs;        /* owned: where target and portalgroup are */
     struct cluster cluster;
     struct node *nodes; /* as many as cluster.nodes, in the same order */

@@ -32,9 +32,10 @@ static json_t *new_identity(const struct volume_config *volume)
                                                             (UINT64_C(9) * SERIAL_LIMIT));
     char *naa = memory_format(NAA_PREFIX "%016llx%09llx", (unsigned long long)random[1],
                               (unsigned long long)random[2] & 0xfffffffffULL);
-    json_t *identity = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i}", "volume", volume->name, "serial",
-                                 serial, "naa", naa, "size", (json_int_t)volume->size, "block_size",
-                                 volume->block_size, "generation", 1);
+    json_t *identity =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:i, s:i}", "volume", volume->name, "serial", serial,
+                  "naa", naa, "size", (json_int_t)volume->size, "configured_size",
+                  (json_int_t)volume->size, "block_size", volume->block_size, "generation", 1);
 
     free(serial);
     free(naa);
@@ -72,25 +73,70 @@ static int write_identity(const char *directory, const char *path, const json_t 
     return failed ? -1 : 0;
 }
 
-/* An existing identity against the configuration: sizes may only grow. */
-static char *adapt(const struct volume_config *volume, const char *path, json_t *identity)
+/* An existing identity against the configuration: sizes may only grow. A volume that was resized at
+ * run time keeps the size it got (its file tells, as its identity may have been written before)
+ * until the configuration says another one. */
+static char *adapt(struct volume_config *volume, const char *path, json_t *identity,
+                   uint64_t file_size)
 {
-    json_int_t size = json_integer_value(json_object_get(identity, "size"));
+    uint64_t size = (uint64_t)json_integer_value(json_object_get(identity, "size"));
+    json_t *member = json_object_get(identity, "configured_size");
+    uint64_t configured = json_is_integer(member) ? (uint64_t)json_integer_value(member) : size;
     json_int_t block_size = json_integer_value(json_object_get(identity, "block_size"));
 
     if (block_size != volume->block_size)
         return memory_format("%s: volume %s has blocks of %lld bytes, the configuration says %d",
                              path, volume->name, (long long)block_size, volume->block_size);
-    if (size > (json_int_t)volume->size)
-        return memory_format("%s: volume %s has %lld bytes, the configuration says %llu: a volume "
+    if (file_size > size)
+        size = file_size;
+    json_object_set_new(identity, "configured_size", json_integer((json_int_t)volume->size));
+    if (volume->size == configured)
+        volume->size = size;
+    if (size > volume->size)
+        return memory_format("%s: volume %s has %llu bytes, the configuration says %llu: a volume "
                              "does not shrink",
-                             path, volume->name, (long long)size, (unsigned long long)volume->size);
+                             path, volume->name, (unsigned long long)size,
+                             (unsigned long long)volume->size);
     json_object_set_new(identity, "size", json_integer((json_int_t)volume->size));
     return NULL;
 }
 
-static char *prepare_identity(const struct volume_config *volume, const char *directory,
-                              const char *path)
+static uint64_t size_of(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) ? 0 : (uint64_t)status.st_size;
+}
+
+/* The size is in force when this returns; what a thick volume promises is there. */
+static int set_size(int fd, const struct volume_config *volume, uint64_t size)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) ||
+        ((uint64_t)status.st_size != size && (ftruncate(fd, (off_t)size) || fsync(fd))))
+        return -errno;
+    if (!volume->is_thin && fallocate(fd, 0, 0, (off_t)size) && errno != EOPNOTSUPP)
+        return -errno;
+    return 0;
+}
+
+static char *prepare_image(const struct volume_config *volume, const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), error;
+    uint64_t size = size_of(path);
+
+    if (fd < 0)
+        return cannot(path, "opened");
+    error = set_size(fd, volume, size > volume->size ? size : volume->size);
+    close(fd);
+    return error ? memory_format("%s: cannot hold the %llu bytes of volume %s: %s", path,
+                                 (unsigned long long)volume->size, volume->name, strerror(-error))
+                 : NULL;
+}
+
+static char *prepare(struct volume_config *volume, const char *directory, const char *image,
+                     const char *path)
 {
     json_error_t error;
     bool exists = !access(path, F_OK);
@@ -102,7 +148,9 @@ static char *prepare_identity(const struct volume_config *volume, const char *di
         wrong = memory_format("%s: is not the identity of a volume: %s", path,
                               exists ? error.text : "no random numbers");
     else if (exists)
-        wrong = adapt(volume, path, identity);
+        wrong = adapt(volume, path, identity, size_of(image));
+    if (!wrong)
+        wrong = prepare_image(volume, image);
     if (!wrong && !(exists && json_equal(before, identity)) &&
         write_identity(directory, path, identity))
         wrong = cannot(path, "written");
@@ -111,38 +159,32 @@ static char *prepare_identity(const struct volume_config *volume, const char *di
     return wrong;
 }
 
-static char *prepare_image(const struct volume_config *volume, const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    struct stat status;
-    char *wrong = NULL;
-
-    if (fd < 0)
-        return cannot(path, "opened");
-    if (fstat(fd, &status) ||
-        ((uint64_t)status.st_size < volume->size && ftruncate(fd, (off_t)volume->size)))
-        wrong = memory_format("%s: cannot hold the %llu bytes of volume %s: %s", path,
-                              (unsigned long long)volume->size, volume->name, strerror(errno));
-    close(fd);
-    return wrong;
-}
-
-char *volumes_prepare(const struct cluster_config *config, const char *directory)
+char *volumes_prepare(struct cluster_config *config, const char *directory)
 {
     char *wrong = NULL;
 
     for (size_t i = 0; i < config->volume_count && !wrong; i++) {
-        const struct volume_config *volume = &config->volumes[i];
+        struct volume_config *volume = &config->volumes[i];
         char *volumes = memory_format("%s/volumes", directory);
         char *image = memory_format("%s/%s.img", volumes, volume->name);
         char *identity = memory_format("%s/%s.json", volumes, volume->name);
 
-        wrong = prepare_image(volume, image);
-        if (!wrong)
-            wrong = prepare_identity(volume, volumes, identity);
+        wrong = prepare(volume, volumes, image, identity);
         free(volumes);
         free(image);
         free(identity);
     }
     return wrong;
+}
+
+int volumes_resize(const struct volume_config *volume, const char *directory, uint64_t size)
+{
+    char *path = memory_format("%s/volumes/%s.img", directory, volume->name);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int error = fd < 0 ? -errno : set_size(fd, volume, size);
+
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return error;
 }
