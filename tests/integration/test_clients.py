@@ -211,7 +211,7 @@ KNOWN_FAILURES = {
 
 
 def suite(lab, family):
-    """Runs one family; test name to PASS, FAIL or SKIP, and the end of what the failed ones said."""
+    """Runs one family; test name to PASS, FAIL or SKIP, and what the failed ones said."""
     where = f"iscsi://{lab.floating_ip}/{lab.map['targets'][0]['name']}/0"
     done = run("iscsi-test-cu", "-d", "-V", "-t", family if family == "iSCSI" else f"ALL.{family}",
                "-i", NAME, "-I", NAME + "2", where, timeout=120)

@@ -5,8 +5,9 @@ import pytest
 from login import Refused
 from node import MIB
 from pdu import DATA_IN, FINAL, OVERFLOW, READ, SCSI_RESPONSE, UNDERFLOW
-from scsi import (GOOD, INVALID_FIELD, INVALID_OPCODE, LBA_OUT_OF_RANGE, NO_SUCH_LUN, TEST_UNIT_READY, inquiry,
-                  pattern, read10, read16, read_capacity10, synchronize_cache10, write10, write16)
+from scsi import (GOOD, INVALID_FIELD, INVALID_OPCODE, LBA_OUT_OF_RANGE, NO_SUCH_LUN,
+                  TEST_UNIT_READY, inquiry, pattern, read10, read16, read_capacity10,
+                  synchronize_cache10, write10, write16)
 from session import SIMPLE
 
 BLOCK = 512
