@@ -159,6 +159,15 @@ static const struct port_operations operations = {
     .has_lun = has_lun,
 };
 
+void port_report(void *owner, const uint8_t *sense, size_t length)
+{
+    static const uint16_t parameters[3];
+    struct session *session = owner;
+
+    if (session->conn && !session->is_over)
+        session_send_async(session, ASYNC_SCSI_EVENT, parameters, sense, (uint32_t)length);
+}
+
 void port_format_target(char name[static PORT_NAME_SIZE], const char *target, uint16_t tpgt)
 {
     snprintf(name, PORT_NAME_SIZE, "%s,t,0x%04x", target, tpgt);

@@ -9,6 +9,9 @@
 enum { PORT_NAME_SIZE = 224 + 3 + 2 + 2 * ISID_SIZE + 1 };
 void port_format_target(char name[static PORT_NAME_SIZE], const char *target, uint16_t tpgt);
 
+/* A unit attention as an asynchronous message; `owner` is the session. */
+void port_report(void *owner, const uint8_t *sense, size_t length);
+
 /* Gives the session an I_T nexus at the logical unit. */
 void port_open(struct session *session, struct scsi_lun *lun);
 void port_close(struct session *session);

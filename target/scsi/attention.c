@@ -96,9 +96,26 @@ static void append(struct nexus_record *record, uint32_t result)
         record->pending[record->count++] = result;
 }
 
+/* At once, beside the condition that stays. */
+static void report(const struct scsi_lun *lun, const struct nexus_record *record, uint32_t result)
+{
+    const struct sense sense = {.result = result};
+    uint8_t bytes[SENSE_MAXIMUM_SIZE];
+    size_t length = sense_encode(bytes, &sense, lun->mode.has_descriptor_sense);
+
+    LIST_FOR_EACH (link, &lun->nexuses) {
+        const struct scsi_nexus *nexus = container_of(link, struct scsi_nexus, link);
+
+        if (nexus->record == record)
+            lun->report(nexus->owner, bytes, length);
+    }
+}
+
 static void add(struct scsi_lun *lun, struct nexus_record *record, uint32_t result)
 {
     append(record, result);
+    if (lun->mode.has_async_events && lun->report)
+        report(lun, record, result);
     if (is_kept(result))
         store_touch(lun);
 }
@@ -110,8 +127,7 @@ void attention_add(struct scsi_nexus *nexus, uint32_t result)
 
 void attention_add_all(struct scsi_lun *lun, uint32_t result)
 {
-    LIST_FOR_EACH(link, &lun->records)
-    {
+    LIST_FOR_EACH (link, &lun->records) {
         add(lun, container_of(link, struct nexus_record, link), result);
     }
 }

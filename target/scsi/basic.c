@@ -20,8 +20,11 @@ uint32_t run_request_sense(struct scsi_task *task)
     uint8_t bytes[SENSE_MAXIMUM_SIZE];
     struct sense sense = {.result = scsi_lun_is_there(task->lun) ? attention_take(task->nexus)
                                                                  : SCSI_LUN_NOT_SUPPORTED};
-    size_t length = sense_encode(bytes, &sense, task->cdb[1] & 0x01);
+    size_t length;
 
+    if (!sense.result && mode_has_test_sense(&task->nexus->lun->mode))
+        sense.result = SCSI_FAILURE_PREDICTED_ON_REQUEST;
+    length = sense_encode(bytes, &sense, task->cdb[1] & 0x01);
     memcpy(data_answer(task, length, task->cdb[4]), bytes, length);
     return SCSI_GOOD;
 }

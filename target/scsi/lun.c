@@ -54,6 +54,7 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     list_init(&lun->changes);
     list_init(&lun->records);
     lun->store = config->store;
+    lun->report = config->report;
     store_load(lun, config->state, config->run);
     return lun;
 }
@@ -94,6 +95,7 @@ void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner)
     assert(list_is_empty(&lun->nexuses) && list_is_empty(&lun->ending));
     lun->closed = done;
     lun->closed_owner = owner;
+    queue_error_stop(lun);
     lun_close_if_idle(lun);
 }
 

@@ -9,11 +9,16 @@
 struct scsi_lun;
 struct scsi_nexus;
 
+/* Sense data of a unit attention, as it arises, for a nexus whose hosts asked for that (UAAERP of
+ * SPC-2 8.3.4): RFC 7143 11.9 has a message for it. `owner` is that of the nexus. */
+typedef void scsi_reported(void *owner, const uint8_t *sense, size_t length);
+
 struct scsi_lun_config {
     const char *volume, *serial, *naa;        /* copied; naa: 32 hex digits, the first one 6 */
     uint64_t size;                            /* bytes, a multiple of block_size */
     uint32_t block_size, physical_block_size; /* bytes */
     bool is_read_only;
+    scsi_reported *report;    /* NULL: nobody listens */
     struct scsi_store *store; /* taken over; NULL: no state outlives this process */
     json_t *state;            /* borrowed during the call; what the store kept, or NULL */
     const char *run;          /* copied; another one than with `state`: the power was lost since.

@@ -84,6 +84,16 @@ void mode_obey(struct mode *mode)
     mode->exception_method = current(mode, 0x1c, 3) & MRIE;
 }
 
+bool mode_has_test_attention(const struct mode *mode)
+{
+    return mode->is_testing_exceptions && mode->exception_method == MRIE_ATTENTION;
+}
+
+bool mode_has_test_sense(const struct mode *mode)
+{
+    return mode->is_testing_exceptions && mode->exception_method == MRIE_ON_REQUEST;
+}
+
 void mode_reset(struct mode *mode)
 {
     memcpy(mode->current, mode->saved, sizeof mode->current);

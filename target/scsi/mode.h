@@ -18,6 +18,9 @@ struct mode_page {
     uint8_t values[MODE_PAGE_MAXIMUM], changeable[MODE_PAGE_MAXIMUM];
 };
 
+/* Method of reporting informational exceptions. */
+enum { MRIE_NONE = 0, MRIE_ATTENTION = 2, MRIE_ON_REQUEST = 6 };
+
 struct mode {
     uint8_t current[MODE_VALUES_SIZE], saved[MODE_VALUES_SIZE]; /* the pages one after the other */
     /* What `current` says, for those who obey it. */
@@ -39,5 +42,10 @@ json_t *mode_encode(const struct scsi_lun *lun);
 void mode_decode(struct scsi_lun *lun, json_t *json, bool is_same_run);
 /* As after a reset: the saved values. */
 void mode_reset(struct mode *mode);
+/* Whether a false failure prediction is reported, by unit attention or when asked for: TEST of page
+ * 1C. */
+bool mode_has_test_attention(const struct mode *mode);
+bool mode_has_test_sense(const struct mode *mode);
+
 /* `current` was changed. */
 void mode_obey(struct mode *mode);

@@ -54,15 +54,17 @@ static uint32_t check_header(struct scsi_task *task, size_t *place)
     return length ? check_block_descriptor(task, header, length) : SCSI_GOOD;
 }
 
-/* Values that fit their fields and mean nothing: reserved codes of QERR (10b) and MRIE. */
+/* Values that fit their fields and mean nothing here: QERR 10b, and the methods of reporting
+ * (MRIE) but none, unit attention and on request. */
 static uint32_t check_values(struct scsi_task *task, const struct mode_page *page, size_t place)
 {
-    enum { QERR = 0x06, QERR_RESERVED = 0x04, MRIE = 0x0f, MRIE_LAST = 6 };
+    enum { QERR = 0x06, QERR_RESERVED = 0x04, MRIE = 0x0f };
+    enum { METHODS = 1 << MRIE_NONE | 1 << MRIE_ATTENTION | 1 << MRIE_ON_REQUEST };
     const uint8_t *bytes = task->parameters + place;
 
     if (page->code == 0x0a && !page->subpage && (bytes[3] & QERR) == QERR_RESERVED)
         return result_in_list(task, (unsigned)place + 3, 2);
-    if (page->code == 0x1c && !page->subpage && (bytes[3] & MRIE) > MRIE_LAST)
+    if (page->code == 0x1c && !page->subpage && !(METHODS >> (bytes[3] & MRIE) & 1))
         return result_in_list(task, (unsigned)place + 3, 3);
     return SCSI_GOOD;
 }
@@ -147,6 +149,8 @@ static void settle(struct scsi_task *task, bool is_saved)
         lun->mode = *before;
     else if (memcmp(lun->mode.current, before->current, sizeof before->current))
         attention_add_others(task->nexus, SCSI_MODE_CHANGED);
+    if (mode_has_test_attention(&lun->mode) && !mode_has_test_attention(before))
+        attention_add_all(lun, SCSI_FAILURE_PREDICTED);
 }
 
 /* The list has come. */

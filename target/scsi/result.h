@@ -69,6 +69,7 @@ enum scsi_result {
     SCSI_INQUIRY_CHANGED = 0x02063f03,
     SCSI_IDENTITY_CHANGED = 0x02063f05,
     SCSI_LUNS_CHANGED = 0x02063f0e,
+    SCSI_FAILURE_PREDICTED_ON_REQUEST = 0x02005dff,
     SCSI_FAILURE_PREDICTED = 0x02065dff, /* a false one, for tests */
 };
 

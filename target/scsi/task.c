@@ -62,6 +62,8 @@ static enum scsi_next end(struct scsi_task *task, uint32_t result)
         task->sense_length =
             (uint8_t)sense_encode(task->sense, &sense, task->nexus->lun->mode.has_descriptor_sense);
     }
+    if (task->sense_length && task->nexus->lun->mode.queue_error)
+        queue_error_begin(task);
     release(task);
     return SCSI_STATUS;
 }
@@ -92,7 +94,7 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->data = NULL;
     task->then = task->after_data = NULL;
     task->stage = SCSI_BEGINNING;
-    task->is_waiting = task->is_ending = task->is_forced = task->has_information = false;
+    task->is_waiting = task->is_condemned = task->is_ending = task->is_forced = task->has_information = false;
     task->field = 0;
     task->result = SCSI_GOOD;
     task->under_way = 0;

@@ -75,6 +75,7 @@ struct scsi_task {
     scsi_step *after_data;              /* what is to be done when the data has passed, or NULL */
     enum scsi_stage stage;
     bool is_waiting;      /* the transport waits for on_next */
+    bool is_condemned;    /* QERR: it is aborted soon */
     bool is_ending;       /* aborted: ends when nothing is under way */
     bool is_forced;       /* FUA: its data must be on stable storage before its status */
     bool has_information; /* for the sense data, like the next two (result.h) */

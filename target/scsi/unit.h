@@ -26,6 +26,8 @@ struct scsi_lun {
     struct log log;
     struct identity identity;
     struct alua alua;
+    scsi_reported *report; /* or NULL */
+    ev_timer queue_error;  /* the tasks that QERR condemned are to be aborted */
 
     struct list nexuses;                       /* of struct scsi_nexus */
     struct list records;                       /* of struct nexus_record (attention.c) */
@@ -88,6 +90,10 @@ void reserve_decode(struct scsi_lun *lun, json_t *json, bool is_same_run);
 void manage_abort_tasks(struct scsi_nexus *nexus, const struct scsi_task *except);
 /* A step: goes on when all tasks that were aborted so far have ended. */
 uint32_t manage_wait(struct scsi_task *task);
+
+/* The task ends with CHECK CONDITION and QERR is not zero: others are aborted soon. */
+void queue_error_begin(struct scsi_task *failed);
+void queue_error_stop(struct scsi_lun *lun);
 
 /* The end of scsi_lun_close, once nothing is being saved and no copy takes part any more. */
 void lun_close_if_idle(struct scsi_lun *lun);

@@ -4,15 +4,17 @@ and MSDSM ask for, one test each; and what of them outlives the node."""
 import pytest
 
 from node import MIB, iqn
+from pdu import ASYNC
 from scsi import (CHECK_CONDITION, INVALID_FIELD, INVALID_OPCODE, TEST_UNIT_READY, designators,
                   inquiry, log_sense, mode_select6, mode_sense6, mode_sense10, pattern, read10,
-                  read_capacity10, read_capacity16, report_opcodes, verify10,
-                  write10)
+                  read_capacity10, read_capacity16, report_opcodes, sense_code,
+                  verify10, write10)
 from session import LUN_RESET
 from windows import WindowsHost
 
 TARGET = iqn("data1")
 SOFTWARE_WRITE_PROTECTED, MODE_CHANGED, RESET = 0x072702, 0x062A01, 0x062903
+COMMANDS_CLEARED = 0x062F00
 CONTROL, CACHING, EXCEPTIONS = 0x0A, 0x08, 0x1C
 
 
@@ -204,6 +206,54 @@ def test_reset_brings_the_saved_values_back(session):
     assert session.manage(LUN_RESET) == 0
     assert session.command(TEST_UNIT_READY).code == RESET
     assert page_of(session, CONTROL) == page
+
+
+def test_unit_attention_comes_as_an_async_event_where_the_host_asked(node, session):
+    other = node.log_in()
+    page = page_of(session, CONTROL)
+    select(session, changed(page, 4, page[4] | 2)).assert_good()
+    message = other.wait_other(ASYNC)
+    assert message.event == 0
+    assert int.from_bytes(message.data[:2], "big") == len(message.data) - 2
+    assert sense_code(message.data[2:]) == MODE_CHANGED
+    assert other.command(TEST_UNIT_READY).code == MODE_CHANGED, "the condition stays as well"
+    assert session.manage(LUN_RESET) == 0, "which turns it off again"
+    assert session.command(TEST_UNIT_READY).code == RESET
+    assert other.command(TEST_UNIT_READY).code == RESET
+    assert not other.others and not session.others
+
+
+def hang(session):
+    """A write that waits for its data."""
+    session.answer_r2t = False
+    task = session.start(write10(0, 512), write=pattern(512), final=True)
+    while not task.r2ts:
+        session.pump()
+    return task
+
+
+@pytest.mark.parametrize("queue_error, is_cleared", [(0, False), (2, True), (6, False)])
+def test_error_of_one_host_clears_the_others_commands_only_with_qerr_01(node, session, queue_error,
+                                                                       is_cleared):
+    other = node.log_in()
+    page = page_of(session, CONTROL)
+    select(session, changed(page, 3, page[3] & ~6 | queue_error)).assert_good()
+    if queue_error:
+        assert other.command(TEST_UNIT_READY).code == MODE_CHANGED
+    task = hang(other)
+    assert session.command(b"\xff" + bytes(15)).code == INVALID_OPCODE
+    if is_cleared:
+        assert other.command(TEST_UNIT_READY).code == COMMANDS_CLEARED
+    other.command(TEST_UNIT_READY).assert_good()
+    assert not task.done
+    other.connection.send(*other.data_out(task, task.r2ts[0].offset, task.r2ts[0].length,
+                                          task.r2ts[0].ttt))
+    if is_cleared:
+        other.answer_r2t = True
+        other.command(write10(0, 8), write=pattern(8)).assert_good()
+        assert not task.done
+    else:
+        other.wait(task).assert_good()
 
 
 def test_reads_and_writes_are_counted_in_the_statistics_page(session):

@@ -143,6 +143,19 @@ static inline void release_one(struct held_disk *held, int error)
         disk_start(held->inner, io);
 }
 
+/* What the logical unit has reported to nexuses by itself. */
+static struct {
+    unsigned count;
+    uint8_t sense[SENSE_MAXIMUM_SIZE]; /* the last one */
+} reported;
+
+static inline void on_report(void *owner, const uint8_t *sense, size_t length)
+{
+    (void)owner;
+    reported.count++;
+    memcpy(reported.sense, sense, length);
+}
+
 static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t block_size,
                                bool is_read_only)
 {
@@ -153,6 +166,7 @@ static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t 
                                      .block_size = block_size,
                                      .physical_block_size = 4096,
                                      .is_read_only = is_read_only,
+                                     .report = on_report,
                                      .store = fixture->store,
                                      .state = fixture->state,
                                      .run = fixture->run};

@@ -168,7 +168,7 @@ static const struct {
     {BYTES(CONTROL("\x06", "\x10", "\0")), SCSI_INVALID_FIELD_IN_LIST, 0x890006}, /* GLTSD */
     {BYTES(CONTROL("\0", "\0", "\0")), SCSI_INVALID_FIELD_IN_LIST, 0x8c0007},     /* QAM */
     {BYTES(CONTROL("\0", "\x14", "\0")), SCSI_INVALID_FIELD_IN_LIST, 0x8a0007},   /* QERR 10b */
-    {BYTES("\x1c\x0a\0\x07" ZEROS_8), SCSI_INVALID_FIELD_IN_LIST, 0x8b0007},      /* MRIE 7 */
+    {BYTES("\x1c\x0a\0\x03" ZEROS_8), SCSI_INVALID_FIELD_IN_LIST, 0x8b0007},      /* MRIE 3 */
     /* The good page before a bad one does not count. */
     {BYTES(CONTROL("\0", "\x10", "\x08") CACHING("\x05")), SCSI_INVALID_FIELD_IN_LIST, 0x880012},
 };
@@ -219,6 +219,90 @@ START_TEST(the_block_descriptor_must_say_what_is_so)
 }
 END_TEST
 
+#define EXCEPTIONS(test, method) "\x1c\x0a" test method ZEROS_8
+
+START_TEST(a_false_failure_prediction_is_reported_as_the_page_says)
+{
+    struct exchange *sense = new_exchange(fixture.nexus, CDB("\x03\0\0\0\xff\0"));
+
+    ck_assert_uint_eq(select_pages(false, BYTES(EXCEPTIONS("\x04", "\x02")), NULL), SCSI_GOOD);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, test_unit_ready, 6),
+                      SCSI_FAILURE_PREDICTED);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, test_unit_ready, 6), SCSI_GOOD);
+    ck_assert_uint_eq(select_pages(false, BYTES(EXCEPTIONS("\x04", "\x06")), NULL), SCSI_GOOD);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, test_unit_ready, 6), SCSI_GOOD);
+    execute(&fixture, sense);
+    ck_assert_mem_eq(sense->data, "\x70\0\0\0\0\0\0\x0a\0\0\0\0\x5d\xff", 14);
+    free(sense);
+}
+END_TEST
+
+START_TEST(attentions_are_reported_at_once_where_the_host_asked)
+{
+    reported.count = 0;
+    select_pages(false, BYTES(CONTROL("\0", "\x10", "\x02")), NULL);
+    ck_assert_uint_eq(reported.count, 1); /* to the other one: this page has changed */
+    ck_assert_mem_eq(reported.sense, "\x70\0\x06\0\0\0\0\x0a\0\0\0\0\x2a\x01", 14);
+    scsi_lun_inventory_changed(fixture.lun);
+    ck_assert_uint_eq(reported.count, 3);
+    ck_assert_mem_eq(reported.sense + 12, "\x3f\x0e", 2);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, test_unit_ready, 6), SCSI_LUNS_CHANGED);
+}
+END_TEST
+
+START_TEST(attentions_wait_to_be_asked_for_otherwise)
+{
+    reported.count = 0;
+    scsi_lun_inventory_changed(fixture.lun);
+    ck_assert_uint_eq(reported.count, 0);
+}
+END_TEST
+
+/* Which commands that wait for the medium are gone after another one of `nexus` failed. */
+static const struct {
+    const char *control;
+    size_t length;
+    bool aborts_own, aborts_others;
+} queue_errors[] = {
+    {BYTES(CONTROL("\0", "\x10", "\0")), false, false},
+    {BYTES(CONTROL("\0", "\x12", "\0")), true, true},
+    {BYTES(CONTROL("\0", "\x16", "\0")), true, false},
+};
+
+static void run_until_over(const struct exchange *exchange)
+{
+    while (!exchange->is_aborted && !exchange->has_next)
+        ev_run(fixture.loop, EVRUN_ONCE);
+}
+
+START_TEST(a_failure_ends_the_tasks_that_qerr_says)
+{
+    struct exchange *own = new_exchange(fixture.nexus, CDB("\x35\0\0\0\0\0\0\0\0\0"));
+    struct exchange *others = new_exchange(fixture.other, CDB("\x35\0\0\0\0\0\0\0\0\0"));
+
+    select_pages(false, queue_errors[_i].control, queue_errors[_i].length, NULL);
+    execute_cdb(&fixture, fixture.other, test_unit_ready, 6);
+    fixture.held->is_holding = true;
+    ck_assert_int_eq(scsi_begin(&own->task), SCSI_WAIT);
+    ck_assert_int_eq(scsi_begin(&others->task), SCSI_WAIT);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, CDB("\xff\0\0\0\0\0")),
+                      SCSI_INVALID_OPCODE);
+    for (int i = 0; i < 10; i++)
+        ev_run(fixture.loop, EVRUN_NOWAIT);
+    fixture.held->is_holding = false;
+    while (!list_is_empty(&fixture.held->held))
+        release_one(fixture.held, 0);
+    run_until_over(own);
+    run_until_over(others);
+    ck_assert_int_eq(own->is_aborted, queue_errors[_i].aborts_own);
+    ck_assert_int_eq(others->is_aborted, queue_errors[_i].aborts_others);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.other, test_unit_ready, 6),
+                      queue_errors[_i].aborts_others ? SCSI_COMMANDS_CLEARED : SCSI_GOOD);
+    free(own);
+    free(others);
+}
+END_TEST
+
 START_TEST(an_empty_list_and_the_old_format)
 {
     ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, CDB("\x15\x10\0\0\0\0")), SCSI_GOOD);
@@ -242,6 +326,10 @@ int main(void)
     tcase_add_test(tests, turning_the_write_cache_off_writes_it_first);
     tcase_add_loop_test(tests, a_list_that_is_wrong_changes_nothing, 0, COUNT(wrong));
     tcase_add_loop_test(tests, the_block_descriptor_must_say_what_is_so, 0, COUNT(headers));
+    tcase_add_test(tests, a_false_failure_prediction_is_reported_as_the_page_says);
+    tcase_add_test(tests, attentions_are_reported_at_once_where_the_host_asked);
+    tcase_add_test(tests, attentions_wait_to_be_asked_for_otherwise);
+    tcase_add_loop_test(tests, a_failure_ends_the_tasks_that_qerr_says, 0, COUNT(queue_errors));
     tcase_add_test(tests, an_empty_list_and_the_old_format);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
