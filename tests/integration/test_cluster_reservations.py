@@ -194,3 +194,15 @@ def test_keys_that_asked_for_it_survive_down_and_up(cluster, hosts):
     assert read_reservation(owner.paths[0]) == (owner.key, WERO)
     assert hosts[1].connect().write(seed=6) == RESERVATION_CONFLICT
     assert owner.read() == pattern(8, seed=5)
+
+
+def test_keys_that_did_not_ask_for_it_end_with_the_power(cluster, hosts):
+    for host in hosts:
+        host.register()
+    assert hosts[0].reserve() == GOOD
+    cluster.down()
+    cluster.up()
+    path = hosts[1].connect(ready=False).paths[0]
+    assert attentions(path) == [POWER_ON]  # nothing of the time before
+    assert read_keys(path) == (0, [])
+    assert hosts[1].write(seed=7) == GOOD
