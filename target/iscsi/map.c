@@ -134,7 +134,20 @@ static int decode_target(struct map *map, json_t *json, void *element)
     target->physical_block_size = (uint32_t)number_of(json, "physical_block_size");
     target->controller = (int)number_of(json, "controller");
     target->is_read_only = json_is_true(json_object_get(json, "read_only"));
+    target->is_thick = json_is_false(json_object_get(json, "thin"));
+    target->is_removable = json_is_true(json_object_get(json, "removable"));
+    target->pool = copy_of(json, "pool");
     return target->name && target->volume && target->size && target->block_size ? 0 : -1;
+}
+
+static int decode_pool(struct map *map, json_t *json, void *element)
+{
+    struct map_pool *pool = element;
+
+    (void)map;
+    pool->name = copy_of(json, "name");
+    pool->size = number_of(json, "size");
+    return pool->name ? 0 : -1;
 }
 
 static int decode_net(struct map *map, json_t *json, void *element)
@@ -193,6 +206,9 @@ struct map *map_decode(json_t *json, const char **error)
     else if (decode_array(map, json_object_get(json, "targets"), sizeof(*map->targets),
                           (void **)&map->targets, &map->target_count, decode_target))
         *error = "the map has a malformed target";
+    else if (decode_array(map, json_object_get(json, "pools"), sizeof(*map->pools),
+                          (void **)&map->pools, &map->pool_count, decode_pool))
+        *error = "the map has a malformed pool";
     else if (decode_array(map, json_object_get(json, "initiators"), sizeof(*map->initiators),
                           (void **)&map->initiators, &map->initiator_count, decode_initiator))
         *error = "the map has a malformed initiator";
@@ -234,7 +250,10 @@ void map_free(struct map *map)
     for (size_t i = 0; i < map->target_count; i++) {
         free(map->targets[i].name);
         free(map->targets[i].volume);
+        free(map->targets[i].pool);
     }
+    for (size_t i = 0; i < map->pool_count; i++)
+        free(map->pools[i].name);
     for (size_t i = 0; i < map->initiator_count; i++)
         free_initiator(&map->initiators[i]);
     for (size_t i = 0; i < map->export_count; i++) {
@@ -244,6 +263,7 @@ void map_free(struct map *map)
     }
     free(map->groups);
     free(map->targets);
+    free(map->pools);
     free(map->initiators);
     free(map->exports);
     free(map);

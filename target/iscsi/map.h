@@ -48,7 +48,14 @@ struct map_target {
     uint64_t size; /* bytes */
     uint32_t block_size, physical_block_size;
     int controller; /* MAP_NO_NODE: none now */
-    bool is_read_only;
+    bool is_read_only, is_thick, is_removable;
+    char *pool; /* NULL: none */
+};
+
+/* Volumes that share the space of `size` bytes. */
+struct map_pool {
+    char *name;
+    uint64_t size;
 };
 
 struct map_initiator {
@@ -69,9 +76,10 @@ struct map {
     uint64_t generation;
     struct map_portal_group *groups;
     struct map_target *targets;
+    struct map_pool *pools;
     struct map_initiator *initiators;
     struct map_export *exports;
-    size_t group_count, target_count, initiator_count, export_count;
+    size_t group_count, target_count, pool_count, initiator_count, export_count;
 };
 
 /* NULL: *error says in one sentence what is wrong; borrowed. */

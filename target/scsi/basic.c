@@ -1,5 +1,5 @@
 /* What an initiator asks before it reads anything: TEST UNIT READY, REQUEST SENSE, REPORT LUNS
- * (SPC-4 6), READ CAPACITY (SBC-3 5.15, 5.16), START STOP UNIT (SBC-3 5.25). */
+ * (SPC-4 6), READ CAPACITY (SBC-3 5.15, 5.16). */
 #include "target/base/bytes.h"
 #include "target/scsi/data.h"
 #include "target/scsi/result.h"
@@ -18,9 +18,16 @@ uint32_t run_test_unit_ready(struct scsi_task *task)
 uint32_t run_request_sense(struct scsi_task *task)
 {
     uint8_t bytes[SENSE_MAXIMUM_SIZE];
-    struct sense sense = {.result = scsi_lun_is_there(task->lun) ? attention_take(task->nexus)
-                                                                 : SCSI_LUN_NOT_SUPPORTED};
+    struct sense sense = {.result = SCSI_LUN_NOT_SUPPORTED};
     size_t length;
+
+    if (scsi_lun_is_there(task->lun)) {
+        sense.result = attention_take(task->nexus);
+        if (!sense.result) {
+            sense.result = medium_not_ready(task);
+            sense.field = task->field;
+        }
+    }
 
     if (!sense.result && mode_has_test_sense(&task->nexus->lun->mode))
         sense.result = SCSI_FAILURE_PREDICTED_ON_REQUEST;
@@ -48,7 +55,7 @@ uint32_t run_read_capacity16(struct scsi_task *task)
     put_be64(bytes, lun->blocks - 1);
     put_be32(bytes + 8, lun->block_size);
     bytes[13] = (uint8_t)__builtin_ctz(lun->physical_block_size / lun->block_size);
-    bytes[14] = LBPME | LBPRZ;
+    bytes[14] = lun->is_thin ? LBPME | LBPRZ : 0;
     return SCSI_GOOD;
 }
 
@@ -62,12 +69,4 @@ uint32_t run_report_luns(struct scsi_task *task)
         return result_in_cdb(task, 2, 7);
     put_be32(data_answer(task, 8 + 8 * count, allocation_length), (uint32_t)(8 * count));
     return SCSI_GOOD;
-}
-
-/* The volume is always ready, as on an array: stopping it only empties the cache. */
-uint32_t run_start_stop_unit(struct scsi_task *task)
-{
-    enum { START = 0x01, NO_FLUSH = 0x04 };
-
-    return task->cdb[4] & (START | NO_FLUSH) ? SCSI_GOOD : step_flush(task);
 }

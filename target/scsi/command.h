@@ -26,6 +26,12 @@ enum command_flag {
     /* There only on a logical unit that is so. */
     NEEDS_ALUA = 0x400000,
     NEEDS_EXPLICIT_ALUA = 0x800000,
+    NEEDS_MEDIUM = 0x10000,     /* 02/3A/00 when it is ejected, like those that read or write it */
+    MENDS_MEDIUM = 0x200000,    /* runs after a SANITIZE or FORMAT UNIT has failed */
+    NEEDS_THIN = 0x20000,
+    NEEDS_THICK = 0x40000,
+    NEEDS_REMOVABLE = 0x80000,
+    NEEDS_FIXED = 0x100000,
 };
 
 struct scsi_command {

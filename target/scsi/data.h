@@ -12,7 +12,7 @@ struct scsi_data {
     bool (*span)(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span);
 };
 
-enum { DATA_LIST_MAXIMUM = 64 * 1024 };
+enum { DATA_LIST_MAXIMUM = 1024 * 1024 };
 
 /* Data-in from a parameter list of `size` bytes, zeroed, that the caller fills; at most
  * `allocation_length` of it are transferred. */
@@ -33,6 +33,9 @@ void data_write_with_checksum(struct scsi_task *task);
 /* Data-out that is compared with the medium at task->offset, task->length bytes: SCSI_MISCOMPARE.
  */
 void data_compare(struct scsi_task *task);
+
+/* FUA in the CDB of an atomic or plain write of more than six bytes, or no write cache. */
+bool forces_unit_access(const struct scsi_task *task);
 
 /* Where two pieces of data differ first, or `length`. */
 size_t compare_find_difference(const uint8_t *a, const uint8_t *b, size_t length);

@@ -2,6 +2,7 @@
  */
 #include "target/base/bytes.h"
 #include "target/base/memory.h"
+#include "target/scsi/atomic.h"
 #include "target/scsi/copy_page.h"
 #include "target/scsi/data.h"
 #include "target/scsi/extent.h"
@@ -87,21 +88,30 @@ static size_t fill_block_limits(const struct scsi_nexus *nexus, uint8_t *page)
     const struct scsi_lun *lun = nexus->lun;
     uint32_t granularity = lun->physical_block_size / lun->block_size;
 
+    page[1] = COMPARE_MAXIMUM;
     put_be16(page + 2, (uint16_t)granularity);
     put_be32(page + 4, TRANSFER_MAXIMUM / lun->block_size);
     put_be32(page + 8, TRANSFER_OPTIMUM / lun->block_size);
-    put_be32(page + 16, UINT32_MAX); /* LBAs of one UNMAP */
-    put_be32(page + 20, UNMAP_DESCRIPTORS_MAXIMUM);
-    put_be32(page + 24, granularity);
-    page[28] = UGAVALID;
+    if (lun->is_thin) {
+        put_be32(page + 16, UINT32_MAX); /* LBAs of one UNMAP */
+        put_be32(page + 20, UNMAP_DESCRIPTORS_MAXIMUM);
+        put_be32(page + 24, granularity);
+        page[28] = UGAVALID;
+    }
     put_be64(page + 32, WRITE_SAME_MAXIMUM / lun->block_size);
+    put_be32(page + 40, ATOMIC_MAXIMUM / lun->block_size);
+    put_be32(page + 44, granularity); /* atomic alignment */
+    put_be32(page + 48, granularity); /* atomic transfer length granularity */
     return 0x3c;
 }
 
 static size_t fill_block_characteristics(const struct scsi_nexus *nexus, uint8_t *page)
 {
-    (void)nexus;
+    enum { WABEREQ_READS_ARE_GOOD = 0x40 };
+
     put_be16(page, 1); /* does not rotate */
+    if (nexus->lun->is_thin)
+        page[3] = WABEREQ_READS_ARE_GOOD; /* after SANITIZE BLOCK ERASE */
     return 0x3c;
 }
 
@@ -109,9 +119,10 @@ static size_t fill_provisioning(const struct scsi_nexus *nexus, uint8_t *page)
 {
     enum { LBPU = 0x80, LBPWS = 0x40, LBPWS10 = 0x20, LBPRZ = 0x04, THIN = 2 };
 
-    (void)nexus;
-    page[1] = LBPU | LBPWS | LBPWS10 | LBPRZ;
-    page[2] = THIN;
+    if (nexus->lun->is_thin) {
+        page[1] = LBPU | LBPWS | LBPWS10 | LBPRZ;
+        page[2] = THIN;
+    }
     return 4;
 }
 
@@ -219,6 +230,7 @@ static uint32_t answer_standard(struct scsi_task *task, bool is_lun)
     enum {
         SIZE = 96,
         SPC4 = 0x06,
+        RMB = 0x80,
         HISUP_FORMAT = 0x12,
         THIRD_PARTY_COPY = 0x08,
         MULTIP = 0x10,
@@ -232,6 +244,7 @@ static uint32_t answer_standard(struct scsi_task *task, bool is_lun)
     uint8_t *bytes = data_answer(task, SIZE, get_be16(task->cdb + 3));
 
     bytes[0] = is_lun ? 0 : NO_LOGICAL_UNIT;
+    bytes[1] = task->nexus->lun->medium.is_removable ? RMB : 0;
     bytes[2] = SPC4;
     bytes[3] = HISUP_FORMAT;
     bytes[4] = SIZE - 5;

@@ -46,7 +46,12 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     lun->peers = config->peers;
     token_guard_init(&lun->guard, lun);
     watch_tokens(lun, config->tokens);
-    command_index_fill(&lun->commands, alua_missing(SCSI_ALUA_OFF));
+    lun->is_thin = !config->is_thick;
+    lun->medium.is_removable = config->is_removable;
+    command_index_fill(&lun->commands, alua_missing(SCSI_ALUA_OFF) |
+                                           (lun->is_thin ? NEEDS_THICK : NEEDS_THIN) |
+                                           (config->is_removable ? NEEDS_FIXED : NEEDS_REMOVABLE));
+    gate_open(&lun->gate);
     log_open(&lun->log, ev_now(loop));
     list_init(&lun->nexuses);
     list_init(&lun->ending);
@@ -83,7 +88,7 @@ static void on_flushed(struct disk_io *io)
 
 void lun_close_if_idle(struct scsi_lun *lun)
 {
-    if (!lun->closed || lun->is_saving || lun->borrowers)
+    if (!lun->closed || lun->is_saving || lun->borrowers || sanitize_is_stopping(lun))
         return;
     lun->flush = (struct disk_io){.operation = DISK_FLUSH, .done = on_flushed};
     if (disk_submit(lun->order.disk, &lun->flush))
@@ -96,6 +101,7 @@ void scsi_lun_close(struct scsi_lun *lun, scsi_lun_closed *done, void *owner)
     lun->closed = done;
     lun->closed_owner = owner;
     queue_error_stop(lun);
+    gate_close(lun);
     lun_close_if_idle(lun);
 }
 

@@ -17,7 +17,7 @@ struct scsi_lun_config {
     const char *volume, *serial, *naa;        /* copied; naa: 32 hex digits, the first one 6 */
     uint64_t size;                            /* bytes, a multiple of block_size */
     uint32_t block_size, physical_block_size; /* bytes */
-    bool is_read_only;
+    bool is_read_only, is_thick, is_removable;
     scsi_reported *report;    /* NULL: nobody listens */
     struct scsi_store *store; /* taken over; NULL: no state outlives this process */
     json_t *state;            /* borrowed during the call; what the store kept, or NULL */

@@ -50,6 +50,7 @@ static void clear_task_set(struct scsi_nexus *nexus)
 /* SAM-5 6.3.3: every nexus is told, the one that asked too. */
 static void reset(struct scsi_nexus *nexus)
 {
+    medium_allow_removal(nexus->lun);
     reserve_drop(nexus->lun);
     mode_reset(&nexus->lun->mode);
     LIST_FOR_EACH (link, &nexus->lun->nexuses)

@@ -46,18 +46,49 @@ static struct order_item *find_ready(const struct order *order)
     return NULL;
 }
 
-static void on_done(struct disk_io *io)
+static void begin(struct order_item *item)
 {
-    struct order_item *item = container_of(io, struct order_item, io), *ready;
+    if (item->is_lock)
+        item->done(item);
+    else
+        disk_start(item->order->disk, &item->io);
+}
+
+static void leave(struct order_item *item)
+{
     struct order *order = item->order;
+    struct order_item *ready;
 
     list_remove(&item->link);
     while ((ready = find_ready(order))) {
         list_remove(&ready->link);
         list_append(&order->running, &ready->link);
-        disk_start(order->disk, &ready->io);
+        begin(ready);
     }
+}
+
+static void on_done(struct disk_io *io)
+{
+    struct order_item *item = container_of(io, struct order_item, io);
+
+    leave(item);
     item->done(item); /* the order may be gone after it */
+}
+
+static void on_inside_done(struct disk_io *io)
+{
+    struct order_item *item = container_of(io, struct order_item, io);
+
+    item->done(item);
+}
+
+/* Whether it is running now; otherwise it waits. */
+static bool enter(struct order *order, struct order_item *item)
+{
+    bool is_free = has_free_way(order, &item->io);
+
+    list_append(is_free ? &order->running : &order->waiting, &item->link);
+    return is_free;
 }
 
 void order_init(struct order *order, struct disk *disk)
@@ -84,13 +115,37 @@ void order_start(struct order *order, struct order_item *item)
         order->watch->delay(order->watch, item);
         return;
     }
-    bool is_free = has_free_way(order, &item->io);
-
     item->order = order;
-    item->io.done = on_done;
-    list_append(is_free ? &order->running : &order->waiting, &item->link);
-    if (is_free)
-        disk_start(order->disk, &item->io);
+    item->io.done = item->is_inside ? on_inside_done : on_done;
+    if (item->is_inside || enter(order, item))
+        begin(item);
+}
+
+bool order_lock(struct order *order, struct order_item *item)
+{
+    item->io.operation = DISK_WRITE; /* nothing that overlaps goes beside it */
+    item->is_lock = true;
+    item->order = order;
+    if (!is_wanted(order, &item->io))
+        return enter(order, item);
+    order->watch->delay(order->watch, item);
+    return false;
+}
+
+void order_unlock(struct order_item *item)
+{
+    leave(item);
+}
+
+bool order_attempt_locked(struct order *order, struct disk_io *io)
+{
+    return !is_wanted(order, io) && disk_attempt(order->disk, io);
+}
+
+void order_start_locked(struct order *order, struct order_item *item)
+{
+    item->is_inside = true;
+    order_start(order, item);
 }
 
 bool order_span(struct order *order, uint64_t offset, uint64_t length, struct disk_span *span)

@@ -29,6 +29,7 @@ struct order_item {
     /* The order's own; while an item is delayed the link is the watch's. */
     struct order *order;
     struct list link;
+    bool is_lock, is_inside; /* false unless the functions for locks say so */
 };
 
 void order_init(struct order *order, struct disk *disk);
@@ -39,6 +40,16 @@ bool order_attempt(struct order *order, struct disk_io *io);
 
 /* item->done follows from the loop. */
 void order_start(struct order *order, struct order_item *item);
+
+/* Takes the range of item->io for its owner alone: what overlaps waits from now on until
+ * order_unlock. true: now; false: item->done tells when, not always from the loop, so that it had
+ * better only remember it. */
+bool order_lock(struct order *order, struct order_item *item);
+void order_unlock(struct order_item *item);
+
+/* Like order_attempt and order_start, within a range that the owner has locked. */
+bool order_attempt_locked(struct order *order, struct disk_io *io);
+void order_start_locked(struct order *order, struct order_item *item);
 
 /* A range that a reader may take from the file itself. */
 bool order_span(struct order *order, uint64_t offset, uint64_t length, struct disk_span *span);

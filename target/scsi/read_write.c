@@ -7,9 +7,14 @@
 #include "target/scsi/unit.h"
 
 /* FUA; the six-byte commands have none. */
-static bool is_forced(const struct scsi_task *task)
+static bool has_fua(const struct scsi_task *task)
 {
     return task->cdb[0] >> 5 != 0 && task->cdb[1] & 0x08;
+}
+
+bool forces_unit_access(const struct scsi_task *task)
+{
+    return has_fua(task) || !task->nexus->lun->mode.has_write_cache;
 }
 
 uint32_t run_read(struct scsi_task *task)
@@ -21,7 +26,7 @@ uint32_t run_read(struct scsi_task *task)
     data_read(task);
     log_count_read(&task->nexus->lun->log, task->length / task->nexus->lun->block_size);
     /* SBC-3 4.15: what is newer in the cache goes to the medium first. */
-    return is_forced(task) ? step_flush(task) : SCSI_GOOD;
+    return has_fua(task) ? step_flush(task) : SCSI_GOOD;
 }
 
 uint32_t run_write(struct scsi_task *task)
@@ -30,7 +35,7 @@ uint32_t run_write(struct scsi_task *task)
 
     if (result)
         return result;
-    task->is_forced = is_forced(task);
+    task->is_forced = forces_unit_access(task);
     data_write(task);
     log_count_write(&task->nexus->lun->log, task->length / task->nexus->lun->block_size);
     return SCSI_GOOD;

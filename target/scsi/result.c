@@ -27,6 +27,12 @@ uint32_t result_in_list(struct scsi_task *task, unsigned byte, unsigned bit)
     return SCSI_INVALID_FIELD_IN_LIST;
 }
 
+uint32_t result_with_progress(struct scsi_task *task, uint32_t result, uint16_t progress)
+{
+    task->field = SKSV << 16 | progress;
+    return result;
+}
+
 static size_t encode_fixed(uint8_t *bytes, const struct sense *sense)
 {
     memset(bytes, 0, SENSE_FIXED_SIZE);

@@ -17,8 +17,13 @@ enum scsi_result {
     SCSI_IN_TRANSITION = 0x0202040a,
     SCSI_IN_STANDBY = 0x0202040b,
     SCSI_IN_UNAVAILABLE = 0x0202040c,
+    SCSI_FORMATTING = 0x02020404,
+    SCSI_SANITIZING = 0x0202041b,
+    SCSI_NO_MEDIUM = 0x02023a00,
     SCSI_READ_ERROR = 0x02031100,
     SCSI_WRITE_ERROR = 0x02030c00,
+    SCSI_FORMAT_FAILED = 0x02033101,
+    SCSI_SANITIZE_FAILED = 0x02033103,
     SCSI_INTERNAL_FAILURE = 0x02044400,
     SCSI_SET_PORT_GROUPS_FAILED = 0x0204670a,
     SCSI_LIST_LENGTH_ERROR = 0x02051a00,
@@ -29,6 +34,7 @@ enum scsi_result {
     SCSI_INVALID_FIELD_IN_LIST = 0x02052600,
     SCSI_INVALID_RELEASE = 0x02052604,
     SCSI_REGISTRATIONS_EXHAUSTED = 0x02055504,
+    SCSI_REMOVAL_PREVENTED = 0x02055302,
     SCSI_WRITE_PROTECTED = 0x02072700,
     SCSI_SOFTWARE_WRITE_PROTECTED = 0x02072702,
     SCSI_SPACE_EXHAUSTED = 0x02072707,
@@ -56,6 +62,7 @@ enum scsi_result {
     SCSI_COPY_WRONG_DEVICE = 0x020a0d03,
     SCSI_COPY_INEXACT_SEGMENT = 0x020a260a,
 
+    SCSI_MEDIUM_CHANGED = 0x02062800,
     SCSI_POWER_ON = 0x02062900,
     SCSI_RESET = 0x02062903,
     SCSI_NEXUS_LOSS = 0x02062907,
@@ -67,6 +74,7 @@ enum scsi_result {
     SCSI_CAPACITY_CHANGED = 0x02062a09,
     SCSI_COMMANDS_CLEARED = 0x02062f00,
     SCSI_INQUIRY_CHANGED = 0x02063f03,
+    SCSI_THRESHOLD_REACHED = 0x02063807, /* soft threshold of thin provisioning */
     SCSI_IDENTITY_CHANGED = 0x02063f05,
     SCSI_LUNS_CHANGED = 0x02063f0e,
     SCSI_FAILURE_PREDICTED_ON_REQUEST = 0x02005dff,
@@ -93,6 +101,9 @@ enum { WHOLE_BYTE = 8 };
 uint32_t result_in_cdb(struct scsi_task *task, unsigned byte, unsigned bit);
 /* 05/26/00 likewise, in the parameter list. */
 uint32_t result_in_list(struct scsi_task *task, unsigned byte, unsigned bit);
+
+/* The progress of what `result` says is under way, of 65536, SPC-4 4.5.2.4.4. */
+uint32_t result_with_progress(struct scsi_task *task, uint32_t result, uint16_t progress);
 
 /* `error`: 0 or -errno of a request that reads or writes. */
 uint32_t result_of_io(int error, bool is_read);

@@ -15,7 +15,23 @@ scsi_step run_request_sense;
 scsi_step run_read_capacity10;
 scsi_step run_read_capacity16;
 scsi_step run_report_luns;
+
+/* medium.c */
 scsi_step run_start_stop_unit;
+scsi_step run_load_or_eject;
+scsi_step run_prevent_allow;
+scsi_step run_read_defect_data;
+
+/* atomic.c */
+scsi_step run_compare_and_write;
+scsi_step run_write_atomic;
+scsi_step run_orwrite;
+
+/* sanitize.c, sanitize_commands.c */
+scsi_step run_format_unit;
+scsi_step run_sanitize_overwrite;
+scsi_step run_sanitize_block_erase;
+scsi_step run_sanitize_exit_failure;
 
 /* inquiry.c */
 scsi_step run_inquiry;

@@ -28,5 +28,9 @@ void step_resume(struct scsi_task *task, uint32_t result);
  * perhaps. */
 bool step_has_ended(struct scsi_task *task);
 
+/* The medium at task->offset, task->length bytes, is the task's alone until it ends; then
+ * task->then runs. One range in a task; what the task submits itself is not held up by it. */
+uint32_t step_lock(struct scsi_task *task);
+
 /* fdatasync for the whole volume. */
 uint32_t step_flush(struct scsi_task *task);

@@ -34,6 +34,9 @@ static uint32_t check(struct scsi_task *task)
         return refusal;
     if (reserve_is_conflict(task))
         return SCSI_RESERVATION_CONFLICT;
+    uint32_t not_ready = medium_check(task);
+    if (not_ready)
+        return not_ready;
     if (flags & WRITES_MEDIUM && task->nexus->lun->is_read_only)
         return SCSI_WRITE_PROTECTED;
     if (flags & WRITES_MEDIUM && task->nexus->lun->mode.is_write_protected)
@@ -46,6 +49,8 @@ static void release(struct scsi_task *task)
     list_remove(&task->link);
     copy_free(task->copy);
     task->copy = NULL;
+    gate_leave(task);
+    sanitize_forget(task);
     free(task->parameters);
     free(task->scratch);
     task->parameters = task->scratch = NULL;
@@ -88,6 +93,13 @@ static enum scsi_next proceed(struct scsi_task *task, uint32_t result)
     return task->is_waiting ? SCSI_WAIT : end(task, result);
 }
 
+static enum scsi_next run(struct scsi_task *task)
+{
+    uint32_t result = check(task);
+
+    return proceed(task, result ? result : task->command->run(task));
+}
+
 enum scsi_next scsi_begin(struct scsi_task *task)
 {
     task->transfer_length = 0;
@@ -103,10 +115,22 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->parameters_size = task->scratch_length = 0;
     task->copy = NULL;
     task->segment = 0;
+    task->lock = NULL;
     list_append(&task->nexus->tasks, &task->link);
+    if (gate_enter(task))
+        return run(task);
+    task->is_waiting = true;
+    return SCSI_WAIT;
+}
 
-    uint32_t result = check(task);
-    return proceed(task, result ? result : task->command->run(task));
+void task_start(struct scsi_task *task)
+{
+    enum scsi_next next;
+
+    task->stage = SCSI_BEGINNING;
+    next = run(task);
+    if (next != SCSI_WAIT)
+        task->transport->on_next(task, next);
 }
 
 bool scsi_put(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length)
@@ -197,15 +221,19 @@ uint32_t step_start(struct scsi_task *task)
 {
     task->item.done = on_submitted;
     task->under_way++;
-    order_start(&task->nexus->lun->order, &task->item);
+    if (task->lock)
+        order_start_locked(&task->nexus->lun->order, &task->item);
+    else
+        order_start(&task->nexus->lun->order, &task->item);
     return SCSI_PENDING;
 }
 
 uint32_t step_submit(struct scsi_task *task)
 {
+    struct order *order = &task->nexus->lun->order;
     struct disk_io *io = &task->item.io;
 
-    if (order_attempt(&task->nexus->lun->order, io))
+    if (task->lock ? order_attempt_locked(order, io) : order_attempt(order, io))
         return result_of_io(io->error, io->operation == DISK_READ);
     return step_start(task);
 }

@@ -78,13 +78,20 @@ static bool has_flag(const struct scsi_task *task, uint8_t flag)
     return task->cdb[1] & flag;
 }
 
-enum { UNMAP = 0x08, ANCHOR = 0x10, NDOB = 0x01 };
+enum { UNMAP = 0x08, NDOB = 0x01 };
+
+/* Without a write cache. */
+static uint32_t make_durable(struct scsi_task *task)
+{
+    return task->nexus->lun->mode.has_write_cache ? SCSI_GOOD : step_flush(task);
+}
 
 static uint32_t write_zeros(struct scsi_task *task)
 {
     task->item.io.operation = has_flag(task, UNMAP) ? DISK_DISCARD : DISK_ZERO;
     task->item.io.offset = task->offset;
     task->item.io.length = task->length;
+    task->then = make_durable;
     return task->length ? step_submit(task) : SCSI_GOOD;
 }
 
@@ -94,7 +101,7 @@ static uint32_t write_piece(struct scsi_task *task)
     uint64_t rest = task->length - task->position;
 
     if (rest == 0)
-        return SCSI_GOOD;
+        return make_durable(task);
     io->operation = DISK_WRITE;
     io->is_forced = false;
     io->offset = task->offset + task->position;
@@ -123,8 +130,6 @@ uint32_t run_write_same(struct scsi_task *task)
     struct extent extent = extent_from_cdb(task->cdb);
     bool is_sixteen = task->cdb[0] >> 5 == 4;
 
-    if (has_flag(task, ANCHOR))
-        return result_in_cdb(task, 1, 4);
     if (extent.blocks == 0 && extent.lba <= lun->blocks) /* to the end, WSNZ=0 */
         extent.blocks = lun->blocks - extent.lba;
     if (extent_take(task, extent))

@@ -3,5 +3,5 @@
 
 enum {
     UNMAP_DESCRIPTORS_MAXIMUM = 256,
-    WRITE_SAME_MAXIMUM = 1024 * 1024 * 1024, /* bytes */
+    WRITE_SAME_MAXIMUM = 128 * 1024 * 1024, /* bytes */
 };

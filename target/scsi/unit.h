@@ -4,12 +4,15 @@
 #include "target/scsi/alua.h"
 #include "target/scsi/attention.h"
 #include "target/scsi/command.h"
+#include "target/scsi/gate.h"
 #include "target/scsi/identify.h"
 #include "target/scsi/log.h"
 #include "target/scsi/lun.h"
+#include "target/scsi/medium.h"
 #include "target/scsi/token_guard.h"
 #include "target/scsi/mode.h"
 #include "target/scsi/reservation.h"
+#include "target/scsi/sanitize.h"
 
 struct nexus_record;
 
@@ -20,9 +23,12 @@ struct scsi_lun {
     uint8_t naa[8 * 2];
     uint64_t blocks;
     uint32_t block_size, physical_block_size; /* bytes */
-    bool is_read_only;
+    bool is_read_only, is_thin;
     struct command_index commands;
     struct mode mode, mode_before;
+    struct medium medium;
+    struct sanitize sanitize;
+    struct gate gate;
     struct log log;
     struct identity identity;
     struct alua alua;
@@ -63,6 +69,7 @@ struct scsi_nexus {
     struct nexus_record *record;   /* the logical unit's: its unit attentions */
     bool is_registered, is_holder; /* as the reservations in force say */
     struct list copies;            /* of struct copy_record */
+    bool prevents_removal;
     struct list link;
 };
 
@@ -97,6 +104,9 @@ void queue_error_stop(struct scsi_lun *lun);
 
 /* The end of scsi_lun_close, once nothing is being saved and no copy takes part any more. */
 void lun_close_if_idle(struct scsi_lun *lun);
+
+/* A task that was parked goes on; told by gate.c. */
+void task_start(struct scsi_task *task);
 
 /* A task that was aborted with something under way has ended; told by task.c. */
 void manage_end(struct scsi_task *task);

@@ -4,6 +4,7 @@
 
 #include "target/base/bytes.h"
 #include "target/disk/file.h"
+#include "target/scsi/command.h"
 #include "target/scsi/lun.h"
 #include "target/scsi/result.h"
 
@@ -156,8 +157,12 @@ static inline void on_report(void *owner, const uint8_t *sense, size_t length)
     memcpy(reported.sense, sense, length);
 }
 
-static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t block_size,
-                               bool is_read_only)
+struct volume_kind {
+    bool is_read_only, is_thick, is_removable;
+};
+
+static inline void open_volume_of(struct fixture *fixture, uint64_t size, uint32_t block_size,
+                                  struct volume_kind kind)
 {
     struct scsi_lun_config config = {.volume = "data1",
                                      .serial = "12345",
@@ -165,7 +170,9 @@ static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t 
                                      .size = size,
                                      .block_size = block_size,
                                      .physical_block_size = 4096,
-                                     .is_read_only = is_read_only,
+                                     .is_read_only = kind.is_read_only,
+                                     .is_thick = kind.is_thick,
+                                     .is_removable = kind.is_removable,
                                      .report = on_report,
                                      .store = fixture->store,
                                      .state = fixture->state,
@@ -178,7 +185,8 @@ static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t 
     close(descriptor);
     fixture->loop = ev_loop_new(0);
     fixture->workers = workers_new(fixture->loop, 2);
-    fixture->disk = file_disk_open(fixture->workers, fixture->path, size, is_read_only, &error);
+    fixture->disk =
+        file_disk_open(fixture->workers, fixture->path, size, kind.is_read_only, &error);
     ck_assert_ptr_nonnull(fixture->disk);
     fixture->disk = hold_disk(fixture->disk);
     fixture->held = container_of(fixture->disk, struct held_disk, disk);
@@ -187,6 +195,18 @@ static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t 
                                     "iqn.array:data1,t,0x0001", 1, NULL);
     fixture->other = scsi_nexus_new(fixture->lun, "iqn.host:b,i,0x400001370001",
                                     "iqn.array:data1,t,0x0002", 2, NULL);
+}
+
+static inline void open_volume(struct fixture *fixture, uint64_t size, uint32_t block_size,
+                               bool is_read_only)
+{
+    open_volume_of(fixture, size, block_size, (struct volume_kind){.is_read_only = is_read_only});
+}
+
+/* Whether the volumes that open_volume makes, thin and not removable, have the command. */
+static inline bool is_common(const struct scsi_command *command)
+{
+    return !(command->flags & (NEEDS_THICK | NEEDS_REMOVABLE));
 }
 
 /* Access is asymmetric, and hosts may set it: the logical unit has every command of the table. */

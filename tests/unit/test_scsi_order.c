@@ -76,7 +76,7 @@ START_TEST(nothing_overtakes_what_waits_for_it)
 {
     struct slow_disk slow = {.disk = {&slow_operations}};
     struct order order;
-    struct order_item items[4];
+    struct order_item items[4] = {0};
 
     /* write, write behind it, read behind both, read aside */
     finished = 0;
@@ -102,6 +102,56 @@ START_TEST(nothing_overtakes_what_waits_for_it)
 }
 END_TEST
 
+START_TEST(a_locked_range_is_its_owners_alone)
+{
+    struct slow_disk slow = {.disk = {&slow_operations}};
+    struct order order;
+    struct order_item lock = {.done = on_finished}, own = {.done = on_finished},
+                      other = {.done = on_finished}, aside = {.done = on_finished};
+
+    finished = 0;
+    order_init(&order, &slow.disk);
+    lock.io = (struct disk_io){.offset = 10, .length = 10};
+    own.io = (struct disk_io){.operation = DISK_READ, .offset = 10, .length = 10};
+    other.io = (struct disk_io){.operation = DISK_READ, .offset = 19, .length = 10};
+    aside.io = (struct disk_io){.operation = DISK_WRITE, .offset = 0, .length = 10};
+    ck_assert(order_lock(&order, &lock));
+    order_start(&order, &other);
+    order_start(&order, &aside);
+    order_start_locked(&order, &own);
+    ck_assert_uint_eq(slow.count, 2);
+    ck_assert_ptr_eq(slow.started[0], &aside.io);
+    ck_assert_ptr_eq(slow.started[1], &own.io);
+    own.io.done(&own.io);
+    ck_assert_uint_eq(slow.count, 2);
+    order_unlock(&lock);
+    ck_assert_ptr_eq(slow.started[2], &other.io);
+    other.io.done(&other.io);
+    aside.io.done(&aside.io);
+    ck_assert_uint_eq(finished, 3);
+}
+END_TEST
+
+START_TEST(a_lock_waits_for_what_runs)
+{
+    struct slow_disk slow = {.disk = {&slow_operations}};
+    struct order order;
+    struct order_item lock = {.done = on_finished}, before = {.done = on_finished};
+
+    finished = 0;
+    order_init(&order, &slow.disk);
+    lock.io = (struct disk_io){.offset = 10, .length = 10};
+    before.io = (struct disk_io){.operation = DISK_READ, .offset = 0, .length = 11};
+    order_start(&order, &before);
+    ck_assert(!order_lock(&order, &lock));
+    ck_assert_uint_eq(finished, 0);
+    before.io.done(&before.io);
+    ck_assert_uint_eq(finished, 2);
+    order_unlock(&lock);
+    ck_assert(list_is_empty(&order.running) && list_is_empty(&order.waiting));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("order");
@@ -109,6 +159,8 @@ int main(void)
 
     tcase_add_loop_test(tests, only_what_overlaps_and_changes_waits, 0, COUNT(pairs));
     tcase_add_test(tests, nothing_overtakes_what_waits_for_it);
+    tcase_add_test(tests, a_locked_range_is_its_owners_alone);
+    tcase_add_test(tests, a_lock_waits_for_what_runs);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -50,10 +50,11 @@ static const struct {
          "\0\x88\0\x2c\0\0\0\x01\0\0\0\0\0\0\0\x20\x53\x98\0\x1ciqn.array:data1,t,0x0001\0\0\0\0")},
     {CDB("\x12\x01\xb3\0\xff\0"), BYTES("\0\xb3\0\x0c" ZEROS_8 "\0\0\0\0")},
     {CDB("\x12\x01\xb0\0\xff\0"),
-     BYTES("\0\xb0\0\x3c\0\0\0\x08\0\x01\0\0\0\0\x08\0\0\0\0\0\xff\xff\xff\xff\0\0\x01\0\0\0\0\x08"
-           "\x80\0\0\0\0\0\0\0\0\x20\0\0\0\0\0\0" ZEROS_8 ZEROS_8)},
+     BYTES(
+         "\0\xb0\0\x3c\0\x01\0\x08\0\x01\0\0\0\0\x08\0\0\0\0\0\xff\xff\xff\xff\0\0\x01\0\0\0\0\x08"
+         "\x80\0\0\0\0\0\0\0\0\x04\0\0\0\0\x08\0\0\0\0\x08\0\0\0\x08" ZEROS_8)},
     {CDB("\x12\x01\xb1\0\x40\0"),
-     BYTES("\0\xb1\0\x3c\0\x01\0\0" ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8)},
+     BYTES("\0\xb1\0\x3c\0\x01\0\x40" ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8)},
     {CDB("\x12\x01\xb2\0\xff\0"), BYTES("\0\xb2\0\x04\0\xe4\x02\0")},
     {CDB("\x25\0\0\0\0\0\0\0\0\0"), BYTES("\0\x01\xff\xff\0\0\x02\0")},
     {CDB("\x9e\x10\0\0\0\0\0\0\0\0\0\0\0\x20\0\0"),
@@ -123,7 +124,7 @@ static const struct {
     {CDB("\xa3\x0c\x04\x28\0\0\0\0\0\xff\0\0"), SCSI_INVALID_FIELD_IN_CDB, 0xca0002},
     {CDB("\xa3\x0d\0\0\0\0\0\0\0\x03\0\0"), SCSI_INVALID_FIELD_IN_CDB, 0xcf0006},
     {CDB("\xff\0\0\0\0\0"), SCSI_INVALID_OPCODE, 0},
-    {CDB("\x04\0\0\0\0\0"), SCSI_INVALID_OPCODE, 0},
+    {CDB("\x05\0\0\0\0\0"), SCSI_INVALID_OPCODE, 0},
     {CDB("\x7f\0\0\0\0\0\0\x18\0\x0d"), SCSI_INVALID_OPCODE, 0},
 };
 
