@@ -113,8 +113,7 @@ int command_status(const struct options *options)
     return EXIT_DONE;
 }
 
-/* The reply of a verb that changes something: a line, or the reply itself. */
-static int change(const struct options *options, json_t *request, const char *what)
+int command_change(const struct options *options, json_t *request, const char *what)
 {
     json_t *reply = ask(options, request, -1);
 
@@ -165,10 +164,10 @@ int command_node(const struct options *options)
                               "drain and start",
                               options->arguments[1]);
     snprintf(what, sizeof(what), "node %d %s", number, options->arguments[1]);
-    return change(options,
-                  json_pack("{s:s, s:i, s:s}", "request", "node", "node", number, "verb",
-                            options->arguments[1]),
-                  what);
+    return command_change(options,
+                          json_pack("{s:s, s:i, s:s}", "request", "node", "node", number, "verb",
+                                    options->arguments[1]),
+                          what);
 }
 
 /* "NAME move N" */
@@ -184,10 +183,10 @@ static int move(const struct options *options, const char *request, const char *
     if (!number)
         return command_refuse("%s is not a node's number", options->arguments[2]);
     what = memory_format("%s is on node %d", options->arguments[0], number);
-    int code = change(options,
-                      json_pack("{s:s, s:s, s:i}", "request", request, key, options->arguments[0],
-                                "node", number),
-                      what);
+    int code = command_change(options,
+                              json_pack("{s:s, s:s, s:i}", "request", request, key,
+                                        options->arguments[0], "node", number),
+                              what);
 
     free(what);
     return code;

@@ -1,6 +1,7 @@
 /* The verbs of the command line. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -8,7 +9,8 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct options {
     const char *state;  /* --state; NULL: not given. Borrowed, as all texts here. */
     const char *config; /* -c */
-    bool is_json, is_detached, is_following, is_verbose;
+    const char *portal_group, *initiator;
+    bool is_json, is_detached, is_following, is_verbose, is_forced;
     char **arguments; /* what is no option */
     int count;
 };
@@ -16,10 +18,15 @@ struct options {
 typedef int command_run(const struct options *options);
 
 command_run command_up, command_down, command_status, command_node, command_target,
-    command_floating_ip, command_events, command_demo;
+    command_floating_ip, command_volume, command_pool, command_export, command_alua, command_events,
+    command_demo;
 
 /* The probe has options of its own; what it is not told it learns from the cluster. */
 int command_probe(const char *state, int argc, char **argv);
+
+/* Asks the cluster for a change, and says that it is done. Takes the request. `what` is for people.
+ */
+int command_change(const struct options *options, json_t *request, const char *what);
 
 /* One sentence on stderr; returns EXIT_USAGE. */
 int command_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));

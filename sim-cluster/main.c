@@ -8,6 +8,8 @@
 #define TAKES_JSON 2
 #define TAKES_UP 4
 #define TAKES_FOLLOW 8
+#define TAKES_FORCE 16
+#define TAKES_EXPORT 32
 
 /* clang-format off */
 static const struct verb {
@@ -22,6 +24,10 @@ static const struct verb {
     { "node",        TAKES_STATE | TAKES_JSON,                command_node,        "node N kill|freeze|thaw|power-off|isolate|drain|start", "do something to a node" },
     { "target",      TAKES_STATE | TAKES_JSON,                command_target,      "target VOLUME move N", "move a target to a node" },
     { "floating-ip", TAKES_STATE | TAKES_JSON,                command_floating_ip, "floating-ip ADDRESS move N", "move a floating IP to a node" },
+    { "volume",      TAKES_STATE | TAKES_JSON | TAKES_FORCE,  command_volume,      "volume NAME resize SIZE [--force]", "give a volume another size" },
+    { "pool",        TAKES_STATE | TAKES_JSON,                command_pool,        "pool NAME resize SIZE", "give a pool another size" },
+    { "export",      TAKES_STATE | TAKES_JSON | TAKES_EXPORT, command_export,      "export add|remove VOLUME --portal-group G [--initiator I]", "change who may reach a volume" },
+    { "alua",        TAKES_STATE | TAKES_JSON,                command_alua,        "alua GROUP STATE", "set a portal group's asymmetric access state" },
     { "events",      TAKES_STATE | TAKES_JSON | TAKES_FOLLOW, command_events,      "events [--follow] [--json]", "what has happened, and what happens" },
     { "demo",        0,                                       command_demo,        "demo", "a cluster of its own, a load, and three failovers" },
 };
@@ -56,6 +62,12 @@ static int print_verb_help(const struct verb *verb)
         puts("\n  -c CONFIG   an INI file; without it the demonstration's\n"
              "  --detach    return when the cluster is up, and leave it running\n"
              "  --verbose   also show maps, processes, portals and volumes as they come and go");
+    if (verb->takes & TAKES_FORCE)
+        puts("\n  SIZE        bytes, or k, M, G, T\n"
+             "  --force     also a smaller one: what is beyond it is lost");
+    if (verb->takes & TAKES_EXPORT)
+        puts("\n  --portal-group NAME  where\n"
+             "  --initiator NAME     to whom; without it: add to any, remove from all");
     if (verb->takes & TAKES_FOLLOW)
         puts("\n  --follow    go on until the cluster is down");
     return EXIT_DONE;
@@ -81,6 +93,7 @@ static bool *find_flag(struct options *options, int takes, const char *name)
         {"--detach", TAKES_UP, &options->is_detached},
         {"--verbose", TAKES_UP, &options->is_verbose},
         {"--follow", TAKES_FOLLOW, &options->is_following},
+        {"--force", TAKES_FORCE, &options->is_forced},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
@@ -89,12 +102,24 @@ static bool *find_flag(struct options *options, int takes, const char *name)
     return NULL;
 }
 
+/* The value of an option that has one. NULL: this verb has no such option. */
 static const char **find_text(struct options *options, int takes, const char *name)
 {
-    if (takes & TAKES_STATE && !strcmp(name, "--state"))
-        return &options->state;
-    if (takes & TAKES_UP && (!strcmp(name, "-c") || !strcmp(name, "--config")))
-        return &options->config;
+    const struct {
+        const char *name;
+        int taken_by;
+        const char **text;
+    } texts[] = {
+        {"--state", TAKES_STATE, &options->state},
+        {"-c", TAKES_UP, &options->config},
+        {"--config", TAKES_UP, &options->config},
+        {"--portal-group", TAKES_EXPORT, &options->portal_group},
+        {"--initiator", TAKES_EXPORT, &options->initiator},
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        if (takes & texts[i].taken_by && !strcmp(texts[i].name, name))
+            return texts[i].text;
     return NULL;
 }
 

@@ -1,5 +1,6 @@
 #include "sim-cluster/requests.h"
 
+#include "sim-cluster/change_requests.h"
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "sim-cluster/node_verbs.h"
@@ -218,8 +219,6 @@ static json_t *answer_probe(struct client *client, json_t *message)
     return status_probe_defaults(&client->server->supervisor->cluster, initiator ? initiator : "");
 }
 
-typedef json_t *request_answer(struct client *client, json_t *message);
-
 /* clang-format off */
 static const struct {
     const char *name;
@@ -229,6 +228,10 @@ static const struct {
     { "node",           answer_node },
     { "target",         answer_target },
     { "floating-ip",    answer_floating_ip },
+    { "volume",         change_answer_volume },
+    { "pool",           change_answer_pool },
+    { "export",         change_answer_export },
+    { "alua",           change_answer_alua },
     { "events",         answer_events },
     { "down",           answer_down },
     { "probe-defaults", answer_probe },

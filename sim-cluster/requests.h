@@ -6,4 +6,5 @@
 struct client;
 
 /* An owned reply; NULL: it comes later. */
-json_t *requests_answer(struct client *client, json_t *message);
+typedef json_t *request_answer(struct client *client, json_t *message);
+request_answer requests_answer;

@@ -182,11 +182,10 @@ static json_t *open_volumes(struct node *node)
     return failed;
 }
 
-static void follow_map(struct node *node)
+static void follow_map(struct node *node, const struct map *before)
 {
-    LIST_FOR_EACH (element, &node->service.volumes) {
-        volume_follow(container_of(element, struct volume, link), node->service.map);
-    }
+    LIST_FOR_EACH (element, &node->service.volumes)
+        volume_follow(container_of(element, struct volume, link), node->service.map, before);
 }
 
 /* Sessions whose export is gone. */
@@ -232,12 +231,12 @@ static void take_map(void *owner, int64_t id, json_t *request)
         return;
     }
     node->service.map = map;
-    map_free(old);
     end_forbidden(node);
     leave_volumes(node);
     answer_map(node); /* what an earlier one opened is open; what it closed is on its way */
     node->map_failed = open_volumes(node);
-    follow_map(node);
+    follow_map(node, old);
+    map_free(old);
     if (!node->is_isolated)
         code = portals_apply(&node->portals, node->loop, map, node->service.node, on_accepted, node,
                              &failed);

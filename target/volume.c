@@ -3,6 +3,7 @@
 #include "target/base/event.h"
 #include "target/base/memory.h"
 #include "target/disk/file.h"
+#include "target/inventory.h"
 #include "target/port.h"
 #include "target/token_store.h"
 #include "target/volume_store.h"
@@ -79,19 +80,21 @@ struct volume *volume_open(const struct volume_surroundings *around,
     json_t *identity = read_identity(around->directory, target->volume, error);
     struct disk *disk =
         identity ? open_disk(around->workers, around->directory, target, error) : NULL;
+    struct scsi_store *store = NULL;
     struct scsi_lun *lun = NULL;
     struct volume *volume;
 
-    if (disk)
-        lun = open_lun(
-            around, target, identity, disk,
-            volume_store_new(around->workers, around->directory, target->volume, identity), error);
+    if (disk) {
+        store = volume_store_new(around->workers, around->directory, target->volume, identity);
+        lun = open_lun(around, target, identity, disk, store, error);
+    }
     json_decref(identity);
     if (!lun)
         return NULL;
     volume = memory_new(sizeof(*volume));
     volume->target = memory_copy_text(target->name);
     volume->lun = lun;
+    volume->store = store;
     list_init(&volume->link);
     event(EVENT_VOLUME_OPENED, text("target", target->name), text("volume", target->volume));
     return volume;
@@ -126,7 +129,7 @@ static struct scsi_port_group describe_group(const struct map_portal_group *grou
                                     states[group->alua_state]};
 }
 
-void volume_follow(struct volume *volume, const struct map *map)
+static void follow_groups(struct volume *volume, const struct map *map)
 {
     struct scsi_port_group *groups = memory_new(map->group_count * sizeof(*groups));
     char(*names)[PORT_NAME_SIZE] = memory_new(map->group_count * sizeof(*names));
@@ -144,6 +147,20 @@ void volume_follow(struct volume *volume, const struct map *map)
     scsi_lun_set_port_groups(volume->lun, groups, count);
     free(names);
     free(groups);
+}
+
+void volume_follow(struct volume *volume, const struct map *map, const struct map *before)
+{
+    const struct map_target *target = map_find_target(map, volume->target);
+
+    if (target && !volume->is_leaving) {
+        scsi_lun_resize(volume->lun, target->size);
+        if (volume_store_set_size(volume->store, target->size))
+            store_touch(volume->lun);
+    }
+    follow_groups(volume, map);
+    if (before && inventory_has_changed(before, map, volume->target))
+        scsi_lun_inventory_changed(volume->lun);
 }
 
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner)

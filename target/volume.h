@@ -9,8 +9,9 @@
 
 struct volume {
     struct list link;
-    char *target;         /* owned; the target's name */
-    struct scsi_lun *lun; /* owned; NULL while it is being closed */
+    char *target;             /* owned; the target's name */
+    struct scsi_lun *lun;     /* owned; NULL while it is being closed */
+    struct scsi_store *store; /* borrowed: the logical unit's */
     uint32_t sessions;
     bool is_leaving; /* no new session: it moves to another node */
 };
@@ -28,8 +29,8 @@ struct volume_surroundings {
  * what is wrong. */
 struct volume *volume_open(const struct volume_surroundings *around,
                            const struct map_target *target, char **error);
-/* The portal groups that the target is exported in, and their access states, are as the map says.
- */
-void volume_follow(struct volume *volume, const struct map *map);
+/* Size, portal groups that the target is exported in, and their access states are as the map says;
+ * hosts are told what differs. `before`: the map that was in force, or NULL. */
+void volume_follow(struct volume *volume, const struct map *map, const struct map *before);
 /* No session may be left. Flushes, closes, frees; then calls done, maybe from within. */
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner);

@@ -100,6 +100,15 @@ static void save(struct scsi_store *base, json_t *state, scsi_saved *done, void 
     workers_add(store->workers, &store->work);
 }
 
+bool volume_store_set_size(struct scsi_store *base, uint64_t size)
+{
+    struct volume_store *store = container_of(base, struct volume_store, store);
+    json_int_t was = json_integer_value(json_object_get(store->identity, "size"));
+
+    json_object_set_new(store->identity, "size", json_integer((json_int_t)size));
+    return was != (json_int_t)size;
+}
+
 static void close_store(struct scsi_store *base)
 {
     struct volume_store *store = container_of(base, struct volume_store, store);

@@ -8,6 +8,9 @@
 /* The state in a volume's identity as read from the file, or NULL; borrowed. */
 json_t *volume_store_state(json_t *identity);
 
+/* The volume's size in bytes, for the next save. Returns whether it was another one. */
+bool volume_store_set_size(struct scsi_store *store, uint64_t size);
+
 /* `identity` is borrowed: what is in the file. */
 struct scsi_store *volume_store_new(struct workers *workers, const char *directory,
                                     const char *volume, json_t *identity);
