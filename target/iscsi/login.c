@@ -25,7 +25,7 @@ struct login_names login_names(const struct login *login)
 
 static enum login_status take_once(char **field, const char *value)
 {
-    if (*field || !*value || strlen(value) > 223) /* RFC 7143 4.2.7.1 */
+    if (*field || !text_is_name(value)) /* a session type is one, too */
         return LOGIN_INITIATOR_ERROR;
     *field = memory_copy_text(value);
     return LOGIN_ACCEPTED;

@@ -160,3 +160,39 @@ void text_format_binary(char *text, const uint8_t *bytes, size_t length)
     }
     *text = '\0';
 }
+
+/* The character at *text, which moves behind it; 0: none of UTF-8 (RFC 3629 3). */
+static uint32_t next_character(const unsigned char **text)
+{
+    static const uint32_t least[] = {0x01, 0x80, 0x800, 0x10000};
+    unsigned lead = *(*text)++, more = lead < 0xc0 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    uint32_t character = more ? lead & (0x3fu >> more) : lead;
+
+    if ((lead >= 0x80 && lead < 0xc0) || lead >= 0xf8)
+        return 0;
+    for (unsigned i = 0; i < more; i++) {
+        if ((**text & 0xc0) != 0x80)
+            return 0;
+        character = character << 6 | (*(*text)++ & 0x3f);
+    }
+    if (character < least[more] || character > 0x10ffff || (character >> 11) == 0x1b)
+        return 0;
+    return character;
+}
+
+bool text_is_name(const char *text)
+{
+    enum { NAME_MAX_LENGTH = 223 };
+    const unsigned char *rest = (const unsigned char *)text;
+    size_t length = strlen(text);
+
+    if (length == 0 || length > NAME_MAX_LENGTH)
+        return false;
+    while (*rest) {
+        uint32_t character = next_character(&rest);
+
+        if (character <= ' ' || character == ',' || character == 0x7f)
+            return false;
+    }
+    return true;
+}

@@ -36,3 +36,7 @@ bool text_parse_number(const char *text, uint64_t most, uint64_t *number);
 int text_parse_binary(const char *text, uint8_t *bytes, size_t room);
 /* "0x..." of `length` bytes; the text has room for 2 * length + 3. */
 void text_format_binary(char *text, const uint8_t *bytes, size_t length);
+
+/* Whether it can be an iSCSI name (RFC 7143 4.2.7): UTF-8 without control characters, spaces and
+ * commas, 1 to 223 bytes. What else the name may not be, some initiators do not know. */
+bool text_is_name(const char *text);

@@ -266,6 +266,45 @@ START_TEST(binary_values_are_written_in_hexadecimal)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    bool is_name;
+} names[] = {
+    {"iqn.2020-01.org.example:host", true},
+    {"iqn.2020-01.org.example:HOST_1", true},
+    {"iqn.2020-01.org.example:\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xbe", true},
+    {"", false},
+    {"iqn.host a", false},
+    {"iqn.host,i,0x1", false},
+    {"iqn.\x01", false},
+    {"iqn.\x7f", false},
+    {"iqn.\xff", false},
+    {"iqn.\x80", false},
+    {"iqn.\xc3", false},             /* cut */
+    {"iqn.\xc0\xaf", false},         /* longer than need be */
+    {"iqn.\xed\xa0\x80", false},     /* a surrogate */
+    {"iqn.\xf4\x90\x80\x80", false}, /* beyond Unicode */
+};
+
+START_TEST(names_are_text_without_separators)
+{
+    ck_assert_int_eq(text_is_name(names[_i].text), names[_i].is_name);
+}
+END_TEST
+
+START_TEST(names_have_a_longest)
+{
+    char text[225];
+
+    memset(text, 'n', sizeof(text));
+    text[223] = '\0';
+    ck_assert(text_is_name(text));
+    text[223] = 'n';
+    text[224] = '\0';
+    ck_assert(!text_is_name(text));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("text");
@@ -282,6 +321,8 @@ int main(void)
     tcase_add_loop_test(tests, malformed_base64_is_refused, 0, ROWS(bad_base64));
     tcase_add_test(tests, the_longest_binary_value_is_handled);
     tcase_add_test(tests, binary_values_are_written_in_hexadecimal);
+    tcase_add_loop_test(tests, names_are_text_without_separators, 0, ROWS(names));
+    tcase_add_test(tests, names_have_a_longest);
     suite_add_tcase(suite, tests);
     return unit_run(suite);
 }
