@@ -282,3 +282,16 @@ def test_copy_does_not_go_round_the_reservation_of_another_volume(node, hosts):
                          for session, (cdb, data) in zip(hosts, copies))
     assert refused.code == 0x0A0D01
     good(admitted)  # another path of the initiator that holds the reservation
+
+
+@pytest.mark.parametrize("writes", [1, 3, 10, 30])
+def test_acknowledged_registration_outlives_a_kill_at_any_moment(first_run, writes):
+    session = host(first_run, "a")
+    register(session, 1)
+    for key in range(1, writes):
+        good(reserve_out(session, REGISTER, key=key, service_key=key + 1))
+    last = struct.pack(">QQxxxxBxxx", writes, writes + 1, 0)
+    session.start(struct.pack(">BBxxxIx", 0x5F, REGISTER, len(last)), write=last)
+    kill_and_start(first_run, "first")
+    generation, keys = read_keys(host(first_run, "a"))
+    assert (generation, keys) in [(writes, [writes]), (writes + 1, [writes + 1])]
