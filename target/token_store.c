@@ -14,8 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REVOKED ".revoked"
-enum { TEXT_MAXIMUM = 16 * 1024, DIRECTORY_MODE = 0700, FILE_MODE = 0600 };
+enum { CLEAR_EVERY = 64, TEXT_MAXIMUM = 16 * 1024, DIRECTORY_MODE = 0700, FILE_MODE = 0600 };
 
 /* Reads the file of a token; *used_s is the time of its last use. NULL: errno says why. */
 static char *read_text(int directory, const char *path, int64_t *used_s)
@@ -74,24 +73,40 @@ static int keep(struct token_request *request)
         memory_format("%.*s", (int)(strrchr(request->path, '/') - request->path), request->path);
 
     mkdir(directory, DIRECTORY_MODE); /* it may be there; if it cannot be, the next step says so */
-    clear(directory);
+    if (request->number % CLEAR_EVERY == 0)
+        clear(directory);
     free(directory);
     return write_text(request->path, request->text);
 }
 
+/* Under another name: whoever comes late learns what became of the token. */
+static const struct {
+    const char *suffix;
+    int error;
+} ends[] = {
+    [TOKEN_REVOKE] = {".revoked", -ESTALE},
+    [TOKEN_DELETE] = {".deleted", -ENODATA},
+};
+
+static bool has_ended(const char *path, enum token_operation end)
+{
+    char *other = memory_format("%s%s", path, ends[end].suffix);
+    bool has = access(other, F_OK) == 0;
+
+    free(other);
+    return has;
+}
+
 static int fetch(struct token_request *request)
 {
-    char *revoked;
-    int error;
-
     request->text = read_text(AT_FDCWD, request->path, &request->used_s);
     if (request->text)
         return 0;
-    error = -errno;
-    revoked = memory_format("%s" REVOKED, request->path);
-    if (access(revoked, F_OK) == 0)
-        error = -ESTALE;
-    free(revoked);
+    int error = -errno;
+    if (has_ended(request->path, TOKEN_REVOKE))
+        error = ends[TOKEN_REVOKE].error;
+    else if (has_ended(request->path, TOKEN_DELETE))
+        error = ends[TOKEN_DELETE].error;
     return error;
 }
 
@@ -101,24 +116,22 @@ static int use(struct token_request *request)
 }
 
 /* Without room for another name there is still the way to have none. */
-static int revoke_token(struct token_request *request)
+static int end(struct token_request *request)
 {
-    char *revoked = memory_format("%s" REVOKED, request->path);
-    int error = rename(request->path, revoked) ? -errno : 0;
+    char *other = memory_format("%s%s", request->path, ends[request->operation].suffix);
+    int error = rename(request->path, other) ? -errno : 0;
 
     if (error && error != -ENOENT)
         error = unlink(request->path) ? -errno : 0;
-    free(revoked);
+    free(other);
     return error;
 }
 
 static void run(struct work *work)
 {
     static int (*const operations[])(struct token_request * request) = {
-        [TOKEN_KEEP] = keep,
-        [TOKEN_FETCH] = fetch,
-        [TOKEN_USE] = use,
-        [TOKEN_REVOKE] = revoke_token,
+        [TOKEN_KEEP] = keep,  [TOKEN_FETCH] = fetch, [TOKEN_USE] = use,
+        [TOKEN_REVOKE] = end, [TOKEN_DELETE] = end,
     };
     struct token_request *request = container_of(work, struct token_request, work);
 

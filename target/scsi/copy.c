@@ -13,8 +13,9 @@ enum { PIECE = 1024 * 1024, ZEROS_PIECE = 256 * 1024 * 1024 };
 
 /* A volume that takes part. */
 struct place {
-    struct scsi_lun *lun; /* borrowed by lun_borrow; NULL: served elsewhere */
-    struct order own;     /* for a volume served elsewhere; its disk is owned */
+    struct scsi_lun *lun;       /* borrowed by lun_borrow; NULL: served elsewhere */
+    struct order own;           /* for a volume served elsewhere; its disk is owned */
+    const char *initiator_port; /* borrowed; who comes there, or NULL */
     uint64_t size;
     uint32_t block_size;
 };
@@ -68,14 +69,17 @@ void copy_free(struct copy *copy)
     free(copy);
 }
 
-static uint32_t add_lun(struct copy *copy, struct scsi_lun *lun, unsigned *number)
+static uint32_t add_lun(struct copy *copy, struct scsi_lun *lun, const char *initiator_port,
+                        unsigned *number)
 {
     for (*number = 0; *number < copy->place_count; ++*number)
         if (copy->places[*number].lun == lun)
             return SCSI_GOOD;
     lun_borrow(lun);
-    copy->places[copy->place_count++] = (struct place){
-        .lun = lun, .size = lun->blocks * lun->block_size, .block_size = lun->block_size};
+    copy->places[copy->place_count++] = (struct place){.lun = lun,
+                                                       .initiator_port = initiator_port,
+                                                       .size = lun->blocks * lun->block_size,
+                                                       .block_size = lun->block_size};
     return SCSI_GOOD;
 }
 
@@ -87,12 +91,12 @@ uint32_t copy_add_place(struct copy *copy, const uint8_t *naa, const char *initi
 
     assert(copy->place_count < sizeof copy->places / sizeof copy->places[0]);
     if (!naa || memcmp(naa, nexus->lun->naa, SCSI_NAA_SIZE) == 0)
-        return add_lun(copy, nexus->lun, number);
+        return add_lun(copy, nexus->lun, initiator_port, number);
     if (!nexus->lun->peers ||
         !nexus->lun->peers->find(nexus->lun->peers, naa, initiator_port, &peer))
         return SCSI_COPY_NOT_REACHABLE;
     if (peer.lun)
-        return add_lun(copy, peer.lun, number);
+        return add_lun(copy, peer.lun, initiator_port, number);
     *number = copy->place_count++;
     copy->places[*number] = (struct place){.size = peer.size, .block_size = peer.block_size};
     order_init(&copy->places[*number].own, peer.disk);
@@ -119,6 +123,14 @@ static bool is_reserved(const struct copy *copy, int place, bool writes)
     return lun && !reserve_admits(lun, copy->task->nexus, writes);
 }
 
+/* Of the logical unit itself the command was checked; the reservations of one that is served
+ * elsewhere are not known here. */
+static bool is_forbidden(const struct copy *copy, const struct place *place, bool writes)
+{
+    return place->lun && place->lun != copy->task->nexus->lun && place->initiator_port &&
+           reserve_forbids_copy(place->lun, place->initiator_port, writes);
+}
+
 uint32_t copy_add_segment(struct copy *copy, const struct copy_segment *segment)
 {
     const struct place *destination = &copy->places[segment->destination];
@@ -132,6 +144,10 @@ uint32_t copy_add_segment(struct copy *copy, const struct copy_segment *segment)
         return SCSI_LBA_OUT_OF_RANGE;
     if (destination->lun->is_read_only)
         return SCSI_WRITE_PROTECTED;
+    if (is_forbidden(copy, destination, true) ||
+        (segment->source != COPY_ZEROS &&
+         is_forbidden(copy, &copy->places[segment->source], false)))
+        return SCSI_RESERVATION_CONFLICT;
     if (is_reserved(copy, segment->destination, true) || is_reserved(copy, segment->source, false))
         return SCSI_COPY_DEVICE_FAILURE;
     copy->segments[copy->segment_count++] = *segment;
@@ -173,6 +189,8 @@ uint32_t copy_end(struct copy *copy, uint32_t result)
 
 static uint32_t finish(struct copy *copy, uint32_t result)
 {
+    if (!result && copy->rules->finished)
+        copy->rules->finished(copy->task);
     return copy_end(copy, result ? copy->rules->fail(copy->task, result) : SCSI_GOOD);
 }
 

@@ -40,7 +40,7 @@ enum { COPY_ZEROS = -1 };
 
 /* Bytes `from` of a place (COPY_ZEROS: zeros) are to be written to bytes `to` of another one, or of
  * the same: as if all were read before. SCSI_LBA_OUT_OF_RANGE, SCSI_COPY_NOT_REACHABLE if the
- * destination is served elsewhere, SCSI_WRITE_PROTECTED. */
+ * destination is served elsewhere, SCSI_WRITE_PROTECTED, SCSI_RESERVATION_CONFLICT. */
 struct copy_segment {
     int source, destination;
     uint64_t from, to, length;
@@ -58,7 +58,8 @@ void copy_set_bytes_done(struct copy *copy, uint64_t bytes); /* by other means *
 struct copy_rules {
     uint32_t (*fail)(struct scsi_task *task, uint32_t result);
     uint32_t (*confirm)(struct scsi_task *task);
-    bool may_end_early; /* after COPY_SECONDS_MAXIMUM with SCSI_GOOD */
+    void (*finished)(struct scsi_task *task); /* well; or NULL */
+    bool may_end_early;                       /* after COPY_SECONDS_MAXIMUM with SCSI_GOOD */
 };
 
 /* Does the segments: SCSI_GOOD, SCSI_PENDING or how the command ends. */

@@ -83,6 +83,10 @@ void copy_record_end(struct copy_record *record, struct scsi_task *task, uint32_
 
     take_progress(record);
     record->task = NULL;
+    if (result == SCSI_GOOD && record->action == ACTION_POPULATE_TOKEN) {
+        record->token = memory_new(TOKEN_SIZE);
+        memcpy(record->token, copy_token(task->copy)->bytes, TOKEN_SIZE);
+    }
     if (result == SCSI_PENDING) {
         record->status = COPY_ABORTED;
     } else if (result) {

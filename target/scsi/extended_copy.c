@@ -178,7 +178,6 @@ static uint32_t fail(struct scsi_task *task, uint32_t result)
     switch (result) {
     case SCSI_WRITE_PROTECTED:
     case SCSI_SPACE_EXHAUSTED:
-    case SCSI_RESERVATION_CONFLICT:
         return result;
     case SCSI_LBA_OUT_OF_RANGE:
         return SCSI_COPY_FAILED;

@@ -26,7 +26,8 @@ enum token_operation {
     TOKEN_KEEP,   /* `text` from now on */
     TOKEN_FETCH,  /* `text` as it was kept, and when it was last used */
     TOKEN_USE,    /* it is being used */
-    TOKEN_REVOKE, /* it is no more; whoever comes late learns that it was */
+    TOKEN_REVOKE, /* it is no more; whoever comes late learns that it was revoked ... */
+    TOKEN_DELETE, /* ... or deleted */
 };
 
 struct token_request {
@@ -35,7 +36,8 @@ struct token_request {
     uint64_t number;
     char *text;     /* owned by whoever asks; TOKEN_FETCH: NULL before */
     int64_t used_s; /* since 1970; result of TOKEN_FETCH */
-    int error;      /* 0, -ENOENT: nobody knows it, -ESTALE: it was revoked, or -errno */
+    int error;      /* 0, -ENOENT: nobody knows it, -ESTALE: it was revoked, -ENODATA: deleted, or
+                     -errno */
     void (*done)(struct token_request *request); /* from the loop, never from within the call */
     /* The keeper's own. */
     struct work work;
@@ -43,8 +45,8 @@ struct token_request {
 };
 
 struct scsi_peers {
-    /* Whether there is a volume of this identifier that the initiator (its port name; NULL: anybody)
-     * may see. */
+    /* Whether there is a volume of this identifier that the initiator (its port name; NULL:
+     * anybody) may see. */
     bool (*find)(struct scsi_peers *peers, const uint8_t naa[static SCSI_NAA_SIZE],
                  const char *initiator_port, struct scsi_peer *peer);
     void (*keep_token)(struct scsi_peers *peers, struct token_request *request);

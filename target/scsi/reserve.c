@@ -137,3 +137,19 @@ uint32_t run_release(struct scsi_task *task)
     reserve_forget(task->nexus);
     return SCSI_GOOD;
 }
+
+bool reserve_forbids_copy(const struct scsi_lun *lun, const char *initiator_port, bool writes)
+{
+    const struct reservations *reservations = lun->reservations;
+    bool is_free = !lun->reserved_by && !reservations->type;
+
+    LIST_FOR_EACH (link, &lun->nexuses) {
+        const struct scsi_nexus *nexus = container_of(link, struct scsi_nexus, link);
+
+        if (!strcmp(nexus->initiator_port, initiator_port) &&
+            (lun->reserved_by == nexus || (!lun->reserved_by && has_access(nexus))))
+            return false;
+    }
+    return !is_free &&
+           (writes || lun->reserved_by || !reservation_is_write_exclusive(reservations->type));
+}

@@ -86,8 +86,10 @@ scsi_step run_report_task_functions;
 /* extended_copy.c */
 scsi_step run_extended_copy;
 
-/* offload.c */
+/* populate_token.c */
 scsi_step run_populate_token;
+
+/* write_using_token.c */
 scsi_step run_write_using_token;
 
 /* copy_list.c */

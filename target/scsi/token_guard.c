@@ -63,7 +63,7 @@ static void forget(struct guarded *guarded)
 static void on_revoked(struct token_request *request)
 {
     struct guarded *guarded = container_of(request, struct guarded, request);
-    struct order *order = &guarded->guard->lun->order;
+    struct scsi_lun *lun = guarded->guard->lun;
     int error = request->error == -ENOENT ? 0 : request->error;
     struct list delayed, *link;
 
@@ -83,14 +83,16 @@ static void on_revoked(struct token_request *request)
         if (error)
             item->done(item);
         else
-            order_start(order, item);
+            order_start(&lun->order, item);
     }
+    lun_return(lun);
 }
 
 static void start_revoking(struct guarded *guarded)
 {
     struct scsi_peers *peers = guarded->guard->lun->peers;
 
+    lun_borrow(guarded->guard->lun);
     guarded->is_revoking = true;
     guarded->request = (struct token_request){
         .operation = TOKEN_REVOKE, .number = guarded->token.number, .done = on_revoked};
@@ -122,30 +124,45 @@ void token_guard_close(struct token_guard *guard)
         forget(container_of(link, struct guarded, link));
 }
 
-/* Those that nobody can use any more. */
-static void clear(struct token_guard *guard)
+/* Makes room: those that nobody can use any more are forgotten, else the oldest one is revoked. */
+static void make_room(struct token_guard *guard)
 {
+    struct guarded *oldest = NULL;
+
     LIST_FOR_EACH_SAFE (link, &guard->tokens) {
         struct guarded *guarded = container_of(link, struct guarded, link);
 
-        if (is_over(&guarded->token, ev_time()) && !guarded->is_revoking)
+        if (guarded->is_revoking)
+            continue;
+        if (is_over(&guarded->token, ev_time()))
             forget(guarded);
+        else if (!oldest)
+            oldest = guarded;
     }
+    if (oldest && guard->count >= TOKENS_MAXIMUM)
+        start_revoking(oldest);
 }
 
-bool token_guard_add(struct token_guard *guard, const struct token *token)
+void token_guard_add(struct token_guard *guard, const struct token *token)
 {
-    struct guarded *guarded;
+    struct guarded *guarded = memory_new(sizeof *guarded);
 
-    clear(guard);
-    if (guard->count >= TOKENS_MAXIMUM)
-        return false;
-    guarded = memory_new(sizeof *guarded);
+    make_room(guard);
     guarded->guard = guard;
     guarded->token = *token;
     list_init(&guarded->delayed);
     list_append(&guard->tokens, &guarded->link);
     guard->count++;
     guard->lun->order.watch = &guard->watch;
-    return true;
+}
+
+bool token_guard_has(const struct token_guard *guard, const struct token *token)
+{
+    LIST_FOR_EACH (link, &guard->tokens) {
+        const struct guarded *guarded = container_of(link, struct guarded, link);
+
+        if (guarded->token.number == token->number)
+            return !guarded->is_revoking;
+    }
+    return false;
 }

@@ -18,5 +18,8 @@ void token_guard_init(struct token_guard *guard, struct scsi_lun *lun);
 /* No change is waiting. */
 void token_guard_close(struct token_guard *guard);
 
-/* From now on changes of the token's data revoke it. false: there are too many. */
-bool token_guard_add(struct token_guard *guard, const struct token *token);
+/* From now on changes of the token's data revoke it. When there are too many, so is the oldest. */
+void token_guard_add(struct token_guard *guard, const struct token *token);
+
+/* Whether it is in force still. */
+bool token_guard_has(const struct token_guard *guard, const struct token *token);

@@ -83,6 +83,8 @@ bool reserve_is_conflict(const struct scsi_task *task);
 /* Whether the reservations of a logical unit let the initiator of a nexus, at the same or at another
  * one, read or write: for copies. */
 bool reserve_admits(const struct scsi_lun *lun, const struct scsi_nexus *nexus, bool writes);
+/* Whether one does so for a third-party copy of the initiator port from or to the logical unit. */
+bool reserve_forbids_copy(const struct scsi_lun *lun, const char *initiator_port, bool writes);
 void reserve_drop(struct scsi_lun *lun);
 void reserve_forget(struct scsi_nexus *nexus);
 /* The reservations in force have changed, or the nexus is new. */

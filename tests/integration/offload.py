@@ -8,6 +8,7 @@ THIS_UNIT = 0xFFFF
 HOLD, DISCARD, NO_IDENTIFIER = 0, 2, 3
 COMPLETED, FAILED, RESIDUAL, ABORTED = 1, 2, 4, 0x60
 UNREACHABLE, NOT_REACHABLE, COPY_FAILED = 0x0A0804, 0x0A0D02, 0x0A0000
+DEVICE_FAILURE = 0x0A0D01
 
 
 def naa(session):
@@ -68,7 +69,7 @@ TOKEN_SIZE = 512
 ZERO_TOKEN = bytes.fromhex("ffff0001 0000 01f8") + bytes(504)
 POINT_IN_TIME = 0x00800001
 UNUSABLE, TOKEN_TYPE, UNKNOWN, CORRUPT = 0x052300, 0x052301, 0x052304, 0x052305
-REVOKED, EXPIRED, TOKEN_LENGTH = 0x052306, 0x052307, 0x05230A
+REVOKED, EXPIRED, DELETED, TOKEN_LENGTH = 0x052306, 0x052307, 0x052309, 0x05230A
 
 
 def ranges(*extents):
@@ -84,9 +85,9 @@ def populate_token(*extents, identifier=1, inactivity=0, rod_type=None, length=N
     return struct.pack(">BB4xIIBB", 0x83, 0x10, identifier, len(data), 0, 0), data
 
 
-def write_using_token(token, *extents, identifier=2, offset=0):
+def write_using_token(token, *extents, identifier=2, offset=0, delete=False):
     body = ranges(*extents)
-    data = struct.pack(">HB5xQ", 534 + len(body), 0, offset) + token + bytes(6) + struct.pack(
+    data = struct.pack(">HB5xQ", 534 + len(body), 2 if delete else 0, offset) + token + bytes(6) + struct.pack(
         ">H", len(body)) + body
     return struct.pack(">BB4xIIBB", 0x83, 0x11, identifier, len(data), 0, 0), data
 

@@ -3,10 +3,11 @@
 import pytest
 
 from node import MIB, Lab, iqn
-from offload import (ABORTED, COMPLETED, COPY_FAILED, DISCARD, FAILED, NO_IDENTIFIER,
+from offload import (ABORTED, COMPLETED, COPY_FAILED, DEVICE_FAILURE, DISCARD, FAILED, NO_IDENTIFIER,
                      NOT_REACHABLE, THIS_UNIT, UNREACHABLE, block_bytes, blocks, by_identifier,
                      copy_parameters, copy_status, copy_status4, extended_copy, extended_copy4,
                      failure_details, naa)
+from reservations import (EXCLUSIVE_ACCESS, REGISTER, RESERVE, WRITE_EXCLUSIVE, reserve_out)
 from scsi import INVALID_FIELD, pattern, read10, write10
 from session import ABORT_TASK_SET
 
@@ -117,6 +118,17 @@ def test_a_volume_that_the_initiator_may_not_see_is_not_there(make_lab):
                 [blocks(8, 0, 0, by=(0, 0)), blocks(8, 0, 0, by=(1, 0))])
     assert task.code == NOT_REACHABLE
     assert task.sense[8:12] == b"\0\0\0\1", "the segment is told"
+
+
+@pytest.mark.parametrize("kind, as_source", [(WRITE_EXCLUSIVE, True), (EXCLUSIVE_ACCESS, False)])
+def test_the_reservation_of_another_volume_is_heeded(node, session, kind, as_source):
+    owner = node.log_in("data2", name="iqn.2020-01.org.example:owner")
+    reserve_out(owner, REGISTER, service_key=5).assert_good()
+    reserve_out(owner, RESERVE, key=5, kind=kind).assert_good()
+    targets = [this(session), by_identifier(naa(owner))]
+    into = copy(session, targets, [blocks(8, 0, 0, by=(0, 1))])
+    assert into.code == DEVICE_FAILURE, "nobody else writes there"
+    assert (copy(session, targets, [blocks(8, 0, 0, by=(1, 0))]).status == 0) == as_source
 
 
 def test_the_long_identifier_form_knows_the_unit_itself(session):

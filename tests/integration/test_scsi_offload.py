@@ -7,7 +7,7 @@ import time
 import pytest
 
 from node import MIB
-from offload import (COMPLETED, CORRUPT, EXPIRED, FAILED, POINT_IN_TIME, REVOKED, TOKEN_LENGTH,
+from offload import (COMPLETED, CORRUPT, DELETED, EXPIRED, FAILED, POINT_IN_TIME, REVOKED, TOKEN_LENGTH,
                      TOKEN_SIZE, TOKEN_TYPE, UNKNOWN, UNUSABLE, ZERO_TOKEN, ask, make_token, naa,
                      populate_token, token_information, use_token, write_using_token)
 from scsi import (INVALID_FIELD, LBA_OUT_OF_RANGE, TEST_UNIT_READY, inquiry, pattern, read10,
@@ -225,6 +225,54 @@ def test_a_foreign_token_is_refused(session, where, value, code):
     token[where] = token[where] ^ 0xFF if value is None else value
     assert use_token(session, bytes(token), (100, 8)).code == code
     assert read(session, 100, 8) == before
+
+
+def test_a_token_is_deleted_after_its_last_use(node, session):
+    data = fill(session, 0, 8)
+    token = make_token(session, (0, 8))
+    use_token(session, token, (100, 8), delete=True).assert_good()
+    assert read(session, 100, 8) == data
+    folder = node.state / "volumes" / "data1.tokens"
+    session.stay_alive_until(lambda: [file.suffix for file in folder.iterdir()] == [".deleted"])
+    assert use_token(session, token, (200, 8)).code == DELETED
+
+
+def test_a_token_never_gives_data_that_came_after_it(two_nodes):
+    """While the source is written at one node, another one copies from it by token: either all of
+    the data is that of the token, or the token is refused."""
+    source, destination = two_nodes.log_in(), two_nodes.log_in("data2", two_nodes.portal2)
+    count, outcomes = 4096, set()
+    for turn in range(20):
+        source.command(write10(0, count), write=bytes([turn]) * count * BLOCK).assert_good()
+        token = make_token(source, (0, count))
+        cdb, data = write_using_token(token, (0, count))
+        copy = destination.start(cdb, write=data)
+        change = source.start(write10(turn * 128, 8), write=b"x" * 8 * BLOCK)
+        destination.wait(copy)
+        source.wait(change).assert_good()
+        outcomes.add(copy.code)
+        if copy.code is None:
+            assert read(destination, 0, count) == bytes([turn]) * count * BLOCK
+        assert use_token(destination, token, (0, count)).code == REVOKED
+    assert outcomes <= {None, REVOKED}
+
+
+@pytest.mark.parametrize("verb", ["kill", "power-off"])
+def test_tokens_outlive_the_node_that_made_them(cluster, verb):
+    session, old = cluster.log_in(), cluster.controller()
+    data = fill(session, 0, 2048)
+    token, stale = make_token(session, (0, 2048)), make_token(session, (9000, 8))
+    fill(session, 9007, 1)
+    cluster.node(old, verb)
+    again = cluster.reconnect()
+    other = cluster.reconnect("data2")
+    use_token(other, token, (77, 2048)).assert_good()
+    assert read(other, 77, 2048) == data
+    use_token(again, token, (50000, 2048)).assert_good()
+    assert read(again, 50000, 2048) == data
+    assert use_token(again, stale, (0, 8)).code == REVOKED
+    fill(again, 2047, 1)
+    assert use_token(other, token, (77, 2048)).code == REVOKED
 
 
 def test_a_token_is_not_written_over_its_own_source(session):

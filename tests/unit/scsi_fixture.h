@@ -27,6 +27,7 @@ struct fixture {
     json_t *state;
     const char *run;
     char path[32];
+    struct scsi_peers *peers; /* set before open_volume, or NULL */
 };
 
 /* A task of the test with what the transport heard of it. */
@@ -176,7 +177,8 @@ static inline void open_volume_of(struct fixture *fixture, uint64_t size, uint32
                                      .report = on_report,
                                      .store = fixture->store,
                                      .state = fixture->state,
-                                     .run = fixture->run};
+                                     .run = fixture->run,
+                                     .peers = fixture->peers};
     int error, descriptor;
 
     strncpy(fixture->path, "/tmp/scsi-volume-XXXXXX", sizeof fixture->path);
