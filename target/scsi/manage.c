@@ -56,8 +56,8 @@ static void reset(struct scsi_nexus *nexus)
     LIST_FOR_EACH (link, &nexus->lun->nexuses)
         attention_add(container_of(link, struct scsi_nexus, link), SCSI_RESET);
     abort_all_tasks(nexus);
-    LIST_FOR_EACH(link, &nexus->lun->nexuses)
-    copy_record_forget(container_of(link, struct scsi_nexus, link));
+    LIST_FOR_EACH (link, &nexus->lun->nexuses)
+        copy_record_forget(container_of(link, struct scsi_nexus, link));
 }
 
 static void (*const functions[])(struct scsi_nexus *nexus) = {

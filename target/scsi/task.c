@@ -106,7 +106,8 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->data = NULL;
     task->then = task->after_data = NULL;
     task->stage = SCSI_BEGINNING;
-    task->is_waiting = task->is_condemned = task->is_ending = task->is_forced = task->has_information = false;
+    task->is_waiting = task->is_condemned = task->is_ending = task->is_forced =
+        task->has_information = false;
     task->field = 0;
     task->result = SCSI_GOOD;
     task->under_way = 0;

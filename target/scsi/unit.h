@@ -9,10 +9,10 @@
 #include "target/scsi/log.h"
 #include "target/scsi/lun.h"
 #include "target/scsi/medium.h"
-#include "target/scsi/token_guard.h"
 #include "target/scsi/mode.h"
 #include "target/scsi/reservation.h"
 #include "target/scsi/sanitize.h"
+#include "target/scsi/token_guard.h"
 
 struct nexus_record;
 
@@ -80,8 +80,8 @@ bool lun_is_closing(const struct scsi_lun *lun);
 
 /* Whether a reservation of another nexus forbids the command: SPC-2 5.5.1, SPC-4 5.13.1. */
 bool reserve_is_conflict(const struct scsi_task *task);
-/* Whether the reservations of a logical unit let the initiator of a nexus, at the same or at another
- * one, read or write: for copies. */
+/* Whether the reservations of a logical unit let the initiator of a nexus, at the same or at
+ * another one, read or write: for copies. */
 bool reserve_admits(const struct scsi_lun *lun, const struct scsi_nexus *nexus, bool writes);
 /* Whether one does so for a third-party copy of the initiator port from or to the logical unit. */
 bool reserve_forbids_copy(const struct scsi_lun *lun, const char *initiator_port, bool writes);
