@@ -42,10 +42,17 @@ struct disk_span {
     uint64_t offset;
 };
 
+/* Of a sparse disk, in bytes. */
+struct disk_space {
+    uint64_t used, available; /* what more can be written to places that are empty */
+    bool is_shared;           /* others take from what is available, too */
+};
+
 struct disk_operations {
     bool (*attempt)(struct disk *disk, struct disk_io *io);
     void (*start)(struct disk *disk, struct disk_io *io);
     bool (*span)(struct disk *disk, uint64_t offset, uint64_t length, struct disk_span *span);
+    struct disk_space (*space)(struct disk *disk);
     void (*close)(struct disk *disk);
 };
 
@@ -81,6 +88,12 @@ static inline bool disk_span(struct disk *disk, uint64_t offset, uint64_t length
                              struct disk_span *span)
 {
     return disk->operations->span(disk, offset, length, span);
+}
+
+/* Does not block. */
+static inline struct disk_space disk_space(struct disk *disk)
+{
+    return disk->operations->space(disk);
 }
 
 /* No request may be under way. Frees the disk; does not flush. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -231,7 +232,30 @@ static void file_close(struct disk *disk)
     free(file);
 }
 
-static const struct disk_operations operations = {file_attempt, file_start, file_span, file_close};
+/* The file system's room counts where it is less than what the file lacks of its size. */
+static struct disk_space file_space(struct disk *disk)
+{
+    struct file_disk *file = container_of(disk, struct file_disk, disk);
+    struct disk_space space = {0};
+    struct statvfs file_system;
+    struct stat status;
+
+    if (fstat(file->descriptor, &status))
+        return space;
+    space.used = (uint64_t)status.st_blocks * 512;
+    if (space.used < (uint64_t)status.st_size)
+        space.available = (uint64_t)status.st_size - space.used;
+    if (!fstatvfs(file->descriptor, &file_system)) {
+        uint64_t room = (uint64_t)file_system.f_bavail * file_system.f_frsize;
+
+        space.is_shared = room < space.available;
+        space.available = space.is_shared ? room : space.available;
+    }
+    return space;
+}
+
+static const struct disk_operations operations = {file_attempt, file_start, file_span, file_space,
+                                                  file_close};
 
 struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t size,
                             bool is_read_only, int *error)

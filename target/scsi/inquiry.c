@@ -120,6 +120,7 @@ static size_t fill_provisioning(const struct scsi_nexus *nexus, uint8_t *page)
     enum { LBPU = 0x80, LBPWS = 0x40, LBPWS10 = 0x20, LBPRZ = 0x04, THIN = 2 };
 
     if (nexus->lun->is_thin) {
+        page[0] = (uint8_t)space_exponent(nexus->lun);
         page[1] = LBPU | LBPWS | LBPWS10 | LBPRZ;
         page[2] = THIN;
     }

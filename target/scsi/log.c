@@ -13,7 +13,7 @@ enum { TEMPERATURE_C = 28, REFERENCE_TEMPERATURE_C = 60 };
 /* The parameters of a page, in ascending order; returns where they end. `bytes` is zeroed. */
 typedef uint8_t *fill_page(const struct scsi_lun *lun, uint8_t *bytes);
 
-static fill_page fill_supported_pages, fill_supported_subpages, fill_temperature,
+static fill_page fill_supported_pages, fill_supported_subpages, fill_provisioning, fill_temperature,
     fill_background_scan, fill_statistics, fill_exceptions;
 
 /* In ascending order. */
@@ -23,6 +23,7 @@ static const struct log_page {
 } pages[] = {
     {0x00, 0x00, fill_supported_pages},    /* SPC-4 7.3.18 */
     {0x00, 0xff, fill_supported_subpages}, /* SPC-4 7.3.19 */
+    {0x0c, 0x00, fill_provisioning},       /* SBC-3 6.4.5 */
     {0x0d, 0x00, fill_temperature},        /* SPC-4 7.3.20 */
     {0x15, 0x00, fill_background_scan},    /* SBC-3 6.4.2 */
     {0x19, 0x00, fill_statistics},         /* SPC-4 7.3.9 */
@@ -60,6 +61,22 @@ static uint8_t *put_parameter(uint8_t *bytes, uint16_t code, uint8_t length, uin
     bytes[3] = length;
     *content = bytes + PARAMETER_HEADER;
     return *content + length;
+}
+
+/* SBC-3 6.4.5: resource counts in threshold sets. */
+static uint8_t *fill_provisioning(const struct scsi_lun *lun, uint8_t *bytes)
+{
+    enum { AVAILABLE = 0x0001, USED = 0x0002, LENGTH = 8, SCOPE_DEDICATED = 1, SCOPE_SHARED = 2 };
+    struct disk_space space = disk_space(lun->order.disk);
+    uint8_t *content;
+
+    bytes = put_parameter(bytes, AVAILABLE, LENGTH, &content);
+    put_be32(content, space_available_sets(lun, &space));
+    content[4] = space.is_shared ? SCOPE_SHARED : SCOPE_DEDICATED;
+    bytes = put_parameter(bytes, USED, LENGTH, &content);
+    put_be32(content, space_used_sets(lun, &space));
+    content[4] = SCOPE_DEDICATED;
+    return bytes;
 }
 
 static uint8_t *fill_temperature(const struct scsi_lun *lun, uint8_t *bytes)

@@ -1,5 +1,6 @@
 #include "target/scsi/mode.h"
 
+#include "target/base/bytes.h"
 #include "target/scsi/unit.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ enum {
     TEST = 0x04,
     MRIE = 0x0f,            /* 1C byte 3 */
     AWRE_ARRE = 0xc0,       /* 01 byte 2 */
+    LBPERE = 0x80,          /* 01 byte 3: thresholds are reported */
     SITUA = 0x01,           /* 1C/02 byte 4 */
     ENABLED = 0x80,         /* 1C/02, a threshold descriptor's byte 0 */
     WHEN_LESS = 0x01,       /* 1C/02: soft threshold, armed when the resource count decreases */
@@ -30,7 +32,7 @@ enum {
 /* clang-format off */
 static const struct mode_page pages[] = {
     /* code, subpage, size, default values, changeable bits */
-    { 0x01, 0x00, 12, { [2] = AWRE_ARRE },                         { 0 } },             /* read-write error recovery, SBC-3 6.5.8 */
+    { 0x01, 0x00, 12, { [2] = AWRE_ARRE, LBPERE },                 { [3] = LBPERE } },  /* read-write error recovery, SBC-3 6.5.8 */
     { 0x02, 0x00, 16, { 0 },                                       { 0 } },             /* disconnect-reconnect, SPC-4 7.5.11 */
     { 0x08, 0x00, 20, { [2] = WCE },                               { [2] = WCE } },     /* caching, SBC-3 6.5.5 */
     { 0x0a, 0x00, 12, { [3] = UNRESTRICTED, [8] = 0xff, 0xff },    { [2] = D_SENSE, QERR, SWP | UAAERP } }, /* control, SPC-4 7.5.8 */
@@ -73,6 +75,23 @@ static uint8_t current(const struct mode *mode, uint8_t code, unsigned byte)
     return mode->current[mode_place(mode_find_page(code, 0)) + byte];
 }
 
+static void obey_thresholds(struct mode *mode)
+{
+    enum { DESCRIPTORS = 16, DESCRIPTOR = 8, COUNT = 4 };
+    const uint8_t *page = mode->current + mode_place(mode_find_page(0x1c, 0x02));
+    bool is_reporting = current(mode, 0x01, 3) & LBPERE;
+
+    mode->tells_one_nexus = page[4] & SITUA;
+    mode->has_thresholds = false;
+    for (int i = 0; i < SPACE_THRESHOLDS; i++) {
+        const uint8_t *bytes = page + DESCRIPTORS + i * DESCRIPTOR;
+
+        mode->thresholds[i].is_enabled = is_reporting && bytes[0] & ENABLED;
+        mode->thresholds[i].sets = get_be32(bytes + COUNT);
+        mode->has_thresholds = mode->has_thresholds || mode->thresholds[i].is_enabled;
+    }
+}
+
 void mode_obey(struct mode *mode)
 {
     mode->has_write_cache = current(mode, 0x08, 2) & WCE;
@@ -82,6 +101,7 @@ void mode_obey(struct mode *mode)
     mode->has_async_events = current(mode, 0x0a, 4) & UAAERP;
     mode->is_testing_exceptions = (current(mode, 0x1c, 2) & DEXCPT_TEST) == TEST;
     mode->exception_method = current(mode, 0x1c, 3) & MRIE;
+    obey_thresholds(mode);
 }
 
 bool mode_has_test_attention(const struct mode *mode)

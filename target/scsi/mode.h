@@ -2,6 +2,8 @@
  * All nexuses share them, and all of them can be saved. */
 #pragma once
 
+#include "target/scsi/space.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,11 +23,19 @@ struct mode_page {
 /* Method of reporting informational exceptions. */
 enum { MRIE_NONE = 0, MRIE_ATTENTION = 2, MRIE_ON_REQUEST = 6 };
 
+/* Soft thresholds of page 1C/02, by enum space_threshold. */
+struct mode_threshold {
+    bool is_enabled;
+    uint32_t sets; /* of logical blocks */
+};
+
 struct mode {
     uint8_t current[MODE_VALUES_SIZE], saved[MODE_VALUES_SIZE]; /* the pages one after the other */
     /* What `current` says, for those who obey it. */
     bool has_descriptor_sense, is_write_protected, has_write_cache, has_async_events;
     bool is_testing_exceptions;
+    bool has_thresholds, tells_one_nexus;
+    struct mode_threshold thresholds[SPACE_THRESHOLDS];
     uint8_t queue_error, exception_method; /* QERR, MRIE */
 };
 

@@ -149,6 +149,8 @@ static void settle(struct scsi_task *task, bool is_saved)
         lun->mode = *before;
     else if (memcmp(lun->mode.current, before->current, sizeof before->current))
         attention_add_others(task->nexus, SCSI_MODE_CHANGED);
+    if (memcmp(lun->mode.thresholds, before->thresholds, sizeof before->thresholds))
+        lun->space = (struct space){{false}};
     if (mode_has_test_attention(&lun->mode) && !mode_has_test_attention(before))
         attention_add_all(lun, SCSI_FAILURE_PREDICTED);
 }

@@ -74,6 +74,7 @@ enum scsi_result {
     SCSI_ACCESS_CHANGED = 0x02062a06,
     SCSI_CAPACITY_CHANGED = 0x02062a09,
     SCSI_COMMANDS_CLEARED = 0x02062f00,
+    SCSI_THRESHOLD_REACHED = 0x02063807, /* soft threshold of thin provisioning */
     SCSI_INQUIRY_CHANGED = 0x02063f03,
     SCSI_THRESHOLD_REACHED = 0x02063807, /* soft threshold of thin provisioning */
     SCSI_IDENTITY_CHANGED = 0x02063f05,

@@ -67,6 +67,8 @@ static enum scsi_next end(struct scsi_task *task, uint32_t result)
         task->sense_length =
             (uint8_t)sense_encode(task->sense, &sense, task->nexus->lun->mode.has_descriptor_sense);
     }
+    if (!result && task->nexus->lun->mode.has_thresholds && task->command->flags & WRITES_MEDIUM)
+        space_check(task);
     if (task->sense_length && task->nexus->lun->mode.queue_error)
         queue_error_begin(task);
     release(task);

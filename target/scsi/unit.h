@@ -32,6 +32,7 @@ struct scsi_lun {
     struct log log;
     struct identity identity;
     struct alua alua;
+    struct space space;
     scsi_reported *report; /* or NULL */
     ev_timer queue_error;  /* the tasks that QERR condemned are to be aborted */
 

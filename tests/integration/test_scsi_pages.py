@@ -14,7 +14,7 @@ from windows import WindowsHost
 
 TARGET = iqn("data1")
 SOFTWARE_WRITE_PROTECTED, MODE_CHANGED, RESET = 0x072702, 0x062A01, 0x062903
-COMMANDS_CLEARED = 0x062F00
+COMMANDS_CLEARED, THRESHOLD_REACHED = 0x062F00, 0x063807
 CONTROL, CACHING, EXCEPTIONS = 0x0A, 0x08, 0x1C
 
 
@@ -268,9 +268,31 @@ def test_reads_and_writes_are_counted_in_the_statistics_page(session):
     assert [new - old for old, new in zip(before, counters())] == [3, 1, 64, 24]
 
 
+def test_whcp_4_4_soft_threshold_is_told_and_found_in_the_log_page(node, session):
+    def space():
+        data = session.command(log_sense(0x0C), read=255).assert_good().data_in
+        return [int.from_bytes(data[at:at + 4], "big") for at in (8, 20)]
+
+    cdb = mode_sense6(EXCEPTIONS, allocation=255, dbd=True)
+    cdb = cdb[:3] + b"\x02" + cdb[4:]
+    page = session.command(cdb, read=255).assert_good().data_in[4:]
+    exponent = session.command(inquiry(0xB2), read=255).assert_good().data_in[4]
+    assert 512 << exponent == MIB and space() == [64, 0]
+    used = changed(page, 24, page[24] | 0x80)
+    select(session, used[:28] + (4).to_bytes(4, "big")).assert_good()
+    for number in range(16):
+        session.command(write10(number * 512, 512), write=pattern(512, seed=number))
+        if session.command(TEST_UNIT_READY).code == THRESHOLD_REACHED:
+            break
+    assert 3 * 2 - 1 <= number <= 4 * 2, "after three to four MiB"
+    available, used = space()
+    assert used == 4 and available in (60, 61)
+    session.command(TEST_UNIT_READY).assert_good()
+
+
 def test_every_log_page_that_is_listed_is_there(session):
     listed = session.command(log_sense(0x00), read=255).assert_good().data_in[4:]
-    assert list(listed) == sorted(set(listed)) and {0x0D, 0x15, 0x19, 0x2F} <= set(listed)
+    assert list(listed) == sorted(set(listed)) and {0x0C, 0x0D, 0x15, 0x19, 0x2F} <= set(listed)
     for page in listed:
         data = session.command(log_sense(page), read=255).assert_good().data_in
         assert data[0] & 0x3F == page and len(data) == 4 + int.from_bytes(data[2:4], "big")

@@ -108,6 +108,11 @@ static bool held_span(struct disk *disk, uint64_t offset, uint64_t length, struc
     return disk_span(container_of(disk, struct held_disk, disk)->inner, offset, length, span);
 }
 
+static struct disk_space held_space(struct disk *disk)
+{
+    return disk_space(container_of(disk, struct held_disk, disk)->inner);
+}
+
 static void held_close(struct disk *disk)
 {
     struct held_disk *held = container_of(disk, struct held_disk, disk);
@@ -117,7 +122,7 @@ static void held_close(struct disk *disk)
 }
 
 static const struct disk_operations held_operations = {held_attempt, held_start, held_span,
-                                                       held_close};
+                                                       held_space, held_close};
 
 static inline struct disk *hold_disk(struct disk *inner)
 {

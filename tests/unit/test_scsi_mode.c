@@ -62,7 +62,7 @@ static const struct {
     const char *values;
     size_t length;
 } pages[] = {
-    {0x01, 0, "\x81\x0a\0\0" ZEROS_8, BYTES("\x81\x0a\xc0\0" ZEROS_8)},
+    {0x01, 0, "\x81\x0a\0\x80" ZEROS_8, BYTES("\x81\x0a\xc0\x80" ZEROS_8)},
     {0x02, 0, "\x82\x0e" ZEROS_8 "\0\0\0\0\0\0", BYTES("\x82\x0e" ZEROS_8 "\0\0\0\0\0\0")},
     {0x08, 0, "\x88\x12\x04" ZEROS_8 ZEROS_8 "\0", BYTES("\x88\x12\x04" ZEROS_8 ZEROS_8 "\0")},
     {0x0a, 0, "\x8a\x0a\x04\x06\x0a\0\0\0\0\0\0\0", BYTES("\x8a\x0a\0\x10\0\0\0\0\xff\xff\0\0")},

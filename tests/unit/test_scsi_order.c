@@ -21,7 +21,7 @@ static void slow_start(struct disk *disk, struct disk_io *io)
     slow->started[slow->count++] = io;
 }
 
-static const struct disk_operations slow_operations = {slow_attempt, slow_start, NULL, NULL};
+static const struct disk_operations slow_operations = {slow_attempt, slow_start, NULL, NULL, NULL};
 
 static unsigned finished;
 

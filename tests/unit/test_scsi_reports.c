@@ -37,9 +37,9 @@ static const struct {
     const char *answer;
     size_t length;
 } answers[] = {
-    {LOG_SENSE("\0", "\0", "\0\0", "\0\xff"), BYTES("\0\0\0\x05\0\x0d\x15\x19\x2f")},
+    {LOG_SENSE("\0", "\0", "\0\0", "\0\xff"), BYTES("\0\0\0\x06\0\x0c\x0d\x15\x19\x2f")},
     {LOG_SENSE("\0", "\xff", "\0\0", "\0\xff"),
-     BYTES("\x40\xff\0\x0c\0\0\0\xff\x0d\0\x15\0\x19\0\x2f\0")},
+     BYTES("\x40\xff\0\x0e\0\0\0\xff\x0c\0\x0d\0\x15\0\x19\0\x2f\0")},
     {LOG_SENSE("\x4d", "\0", "\0\0", "\0\xff"),
      BYTES("\x0d\0\0\x0c\0\0\x03\x02\0\x1c\0\x01\x03\x02\0\x3c")},
     {LOG_SENSE("\x4d", "\0", "\0\x01", "\0\xff"), BYTES("\x0d\0\0\x06\0\x01\x03\x02\0\x3c")},
@@ -113,6 +113,80 @@ START_TEST(reads_and_writes_are_counted_until_they_are_reset)
 }
 END_TEST
 
+/* Page 1C/02: SITUA, then whether and at how many MiB the available and the used space are told. */
+static void set_thresholds(const char *single, const char *available, const char *used)
+{
+    struct exchange *exchange = new_exchange(fixture.nexus, CDB("\x15\x10\0\0\x24\0"));
+
+    memcpy(exchange->data + 4, "\x5c\x02\0\x1c", 4);
+    exchange->data[8] = (uint8_t)*single;
+    memcpy(exchange->data + 4 + 16, available, 8);
+    memcpy(exchange->data + 4 + 24, used, 8);
+    ck_assert_uint_eq(execute(&fixture, exchange), SCSI_GOOD);
+    free(exchange);
+    while (execute_cdb(&fixture, fixture.other, CDB("\0\0\0\0\0\0")) != SCSI_GOOD)
+        ;
+}
+
+static void write_mebibyte(struct scsi_nexus *nexus, unsigned number)
+{
+    char cdb[] = {0x2a, 0, 0, 0, (char)(number * 8), 0, 0, 0x08, 0, 0};
+
+    ck_assert_uint_eq(execute_cdb(&fixture, nexus, cdb, sizeof cdb), SCSI_GOOD);
+}
+
+static void unmap_all(void)
+{
+    struct exchange *unmap = new_exchange(fixture.nexus, CDB("\x42\0\0\0\0\0\0\0\x18\0"));
+
+    memcpy(unmap->data, "\0\x16\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\x02", 18);
+    ck_assert_uint_eq(execute(&fixture, unmap), SCSI_GOOD);
+    free(unmap);
+}
+
+#define OFF_AVAILABLE "\x01\x01\0\0\0\0\0\0"
+#define OFF_USED "\x02\x02\0\0\0\0\0\0"
+
+START_TEST(space_is_told_in_mebibytes)
+{
+    assert_answer(LOG_SENSE("\x4c", "\0", "\0\0", "\0\xff"),
+                  BYTES("\x0c\0\0\x18\0\x01\x03\x08\0\0\0\x40\x01\0\0\0"
+                        "\0\x02\x03\x08\0\0\0\0\x01\0\0\0"));
+    write_mebibyte(fixture.nexus, 0);
+    write_mebibyte(fixture.nexus, 1);
+    assert_answer(LOG_SENSE("\x4c", "\0", "\0\x02", "\0\xff"),
+                  BYTES("\x0c\0\0\x0c\0\x02\x03\x08\0\0\0\x02\x01\0\0\0"));
+}
+END_TEST
+
+START_TEST(a_threshold_is_told_once_each_time_it_is_crossed)
+{
+    set_thresholds("\0", OFF_AVAILABLE, "\x82\x02\0\0\0\0\0\x02");
+    for (int round = 0; round < 2; round++) {
+        write_mebibyte(fixture.nexus, 0);
+        ck_assert_uint_eq(execute_cdb(&fixture, fixture.other, CDB("\0\0\0\0\0\0")), SCSI_GOOD);
+        write_mebibyte(fixture.nexus, 1);
+        ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0")),
+                          SCSI_THRESHOLD_REACHED);
+        ck_assert_uint_eq(execute_cdb(&fixture, fixture.other, CDB("\0\0\0\0\0\0")),
+                          SCSI_THRESHOLD_REACHED);
+        write_mebibyte(fixture.nexus, 2);
+        ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0")), SCSI_GOOD);
+        unmap_all();
+    }
+}
+END_TEST
+
+START_TEST(a_threshold_of_available_space_may_be_told_to_one_nexus_alone)
+{
+    set_thresholds("\x01", "\x81\x01\0\0\0\0\0\x3f", OFF_USED);
+    write_mebibyte(fixture.other, 0);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0")), SCSI_GOOD);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.other, CDB("\0\0\0\0\0\0")),
+                      SCSI_THRESHOLD_REACHED);
+}
+END_TEST
+
 START_TEST(a_self_test_passes_and_a_page_is_asked_for)
 {
     static const uint8_t self_tests[] = {0x04, 0x20, 0x40, 0x80, 0xa0, 0xc0, 0x10, 0};
@@ -164,6 +238,9 @@ int main(void)
     tcase_add_loop_test(tests, an_answer_is_exactly_these_bytes, 0, COUNT(answers));
     tcase_add_loop_test(tests, a_refusal_names_its_field, 0, COUNT(refusals));
     tcase_add_test(tests, reads_and_writes_are_counted_until_they_are_reset);
+    tcase_add_test(tests, space_is_told_in_mebibytes);
+    tcase_add_test(tests, a_threshold_is_told_once_each_time_it_is_crossed);
+    tcase_add_test(tests, a_threshold_of_available_space_may_be_told_to_one_nexus_alone);
     tcase_add_test(tests, a_self_test_passes_and_a_page_is_asked_for);
     tcase_add_test(tests, identifying_information_is_kept_and_told_to_the_others);
     tcase_add_test(tests, the_timestamp_is_the_time);
