@@ -284,7 +284,7 @@ def test_whcp_4_4_soft_threshold_is_told_and_found_in_the_log_page(node, session
         session.command(write10(number * 512, 512), write=pattern(512, seed=number))
         if session.command(TEST_UNIT_READY).code == THRESHOLD_REACHED:
             break
-    assert 3 * 2 - 1 <= number <= 4 * 2, "after three to four MiB"
+    assert 12 <= number < 16, "after three to four MiB"
     available, used = space()
     assert used == 4 and available in (60, 61)
     session.command(TEST_UNIT_READY).assert_good()
