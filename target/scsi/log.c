@@ -20,31 +20,37 @@ static fill_page fill_supported_pages, fill_supported_subpages, fill_provisionin
 static const struct log_page {
     uint8_t code, subpage;
     fill_page *fill;
+    bool needs_thin; /* only a thinly provisioned logical unit has it */
 } pages[] = {
-    {0x00, 0x00, fill_supported_pages},    /* SPC-4 7.3.18 */
-    {0x00, 0xff, fill_supported_subpages}, /* SPC-4 7.3.19 */
-    {0x0c, 0x00, fill_provisioning},       /* SBC-3 6.4.5 */
-    {0x0d, 0x00, fill_temperature},        /* SPC-4 7.3.20 */
-    {0x15, 0x00, fill_background_scan},    /* SBC-3 6.4.2 */
-    {0x19, 0x00, fill_statistics},         /* SPC-4 7.3.9 */
-    {0x2f, 0x00, fill_exceptions},         /* SPC-4 7.3.10 */
+    {0x00, 0x00, fill_supported_pages, false},    /* SPC-4 7.3.18 */
+    {0x00, 0xff, fill_supported_subpages, false}, /* SPC-4 7.3.19 */
+    {0x0c, 0x00, fill_provisioning, true},        /* SBC-3 6.4.5 */
+    {0x0d, 0x00, fill_temperature, false},        /* SPC-4 7.3.20 */
+    {0x15, 0x00, fill_background_scan, false},    /* SBC-3 6.4.2 */
+    {0x19, 0x00, fill_statistics, false},         /* SPC-4 7.3.9 */
+    {0x2f, 0x00, fill_exceptions, false},         /* SPC-4 7.3.10 */
 };
 
 enum { PAGE_COUNT = sizeof pages / sizeof pages[0] };
 
+static bool is_there(const struct log_page *page, const struct scsi_lun *lun)
+{
+    return lun->is_thin || !page->needs_thin;
+}
+
 static uint8_t *fill_supported_pages(const struct scsi_lun *lun, uint8_t *bytes)
 {
-    (void)lun;
     for (size_t i = 0; i < PAGE_COUNT; i++)
-        if (!pages[i].subpage)
+        if (!pages[i].subpage && is_there(&pages[i], lun))
             *bytes++ = pages[i].code;
     return bytes;
 }
 
 static uint8_t *fill_supported_subpages(const struct scsi_lun *lun, uint8_t *bytes)
 {
-    (void)lun;
     for (size_t i = 0; i < PAGE_COUNT; i++) {
+        if (!is_there(&pages[i], lun))
+            continue;
         *bytes++ = pages[i].code;
         *bytes++ = pages[i].subpage;
     }
@@ -126,10 +132,10 @@ static uint8_t *fill_exceptions(const struct scsi_lun *lun, uint8_t *bytes)
     return bytes;
 }
 
-static const struct log_page *find_page(uint8_t code, uint8_t subpage)
+static const struct log_page *find_page(const struct scsi_lun *lun, uint8_t code, uint8_t subpage)
 {
     for (size_t i = 0; i < PAGE_COUNT; i++)
-        if (pages[i].code == code && pages[i].subpage == subpage)
+        if (pages[i].code == code && pages[i].subpage == subpage && is_there(&pages[i], lun))
             return &pages[i];
     return NULL;
 }
@@ -158,12 +164,13 @@ uint32_t run_log_sense(struct scsi_task *task)
     enum { SPF = 0x40 };
     const uint8_t *cdb = task->cdb;
     uint8_t bytes[LOG_PAGE_MAXIMUM] = {0}, code = cdb[2] & 0x3f;
-    const struct log_page *page = find_page(code, cdb[3]);
+    const struct log_page *page = find_page(task->nexus->lun, code, cdb[3]);
     uint16_t first = get_be16(cdb + 5);
     uint8_t *end;
 
     if (!page)
-        return find_page(code, 0) ? result_in_cdb(task, 3, 7) : result_in_cdb(task, 2, 5);
+        return find_page(task->nexus->lun, code, 0) ? result_in_cdb(task, 3, 7)
+                                                    : result_in_cdb(task, 2, 5);
     end = page->fill(task->nexus->lun, bytes + PAGE_HEADER);
     if (has_parameters(page) ? !begin_at(bytes + PAGE_HEADER, &end, first) : first)
         return result_in_cdb(task, 5, 7);
@@ -193,7 +200,7 @@ uint32_t run_log_select(struct scsi_task *task)
 
     if (cdb[1] & PCR && length)
         return result_in_cdb(task, 1, 1);
-    if ((code || cdb[3]) && !find_page(code, cdb[3]))
+    if ((code || cdb[3]) && !find_page(task->nexus->lun, code, cdb[3]))
         return result_in_cdb(task, 2, 5);
     if (length)
         data_collect(task, length, refuse_list);

@@ -31,15 +31,15 @@ enum {
 /* In ascending order. */
 /* clang-format off */
 static const struct mode_page pages[] = {
-    /* code, subpage, size, default values, changeable bits */
-    { 0x01, 0x00, 12, { [2] = AWRE_ARRE, LBPERE },                 { [3] = LBPERE } },  /* read-write error recovery, SBC-3 6.5.8 */
-    { 0x02, 0x00, 16, { 0 },                                       { 0 } },             /* disconnect-reconnect, SPC-4 7.5.11 */
-    { 0x08, 0x00, 20, { [2] = WCE },                               { [2] = WCE } },     /* caching, SBC-3 6.5.5 */
-    { 0x0a, 0x00, 12, { [3] = UNRESTRICTED, [8] = 0xff, 0xff },    { [2] = D_SENSE, QERR, SWP | UAAERP } }, /* control, SPC-4 7.5.8 */
-    { 0x0a, 0x01, 32, { [4] = IALUAE },                            { [4] = IALUAE } },  /* control extension, SPC-4 7.5.9 */
-    { 0x1a, 0x00, 40, { 0 },                                       { 0 } },             /* power condition, SPC-4 7.5.15 */
-    { 0x1c, 0x00, 12, { 0 },                                       { [2] = DEXCPT_TEST, MRIE } }, /* informational exceptions, SBC-3 6.5.6 */
-    { 0x1c, 0x02, 32, { [16] = WHEN_LESS, AVAILABLE_SPACE, [24] = WHEN_MORE, USED_SPACE },        /* logical block provisioning, SBC-3 6.5.7 */
+    /* code, subpage, size, needs thin, default values, changeable bits */
+    { 0x01, 0x00, 12, false, { [2] = AWRE_ARRE, LBPERE },                 { [3] = LBPERE } },  /* read-write error recovery, SBC-3 6.5.8 */
+    { 0x02, 0x00, 16, false, { 0 },                                       { 0 } },             /* disconnect-reconnect, SPC-4 7.5.11 */
+    { 0x08, 0x00, 20, false, { [2] = WCE },                               { [2] = WCE } },     /* caching, SBC-3 6.5.5 */
+    { 0x0a, 0x00, 12, false, { [3] = UNRESTRICTED, [8] = 0xff, 0xff },    { [2] = D_SENSE, QERR, SWP | UAAERP } }, /* control, SPC-4 7.5.8 */
+    { 0x0a, 0x01, 32, false, { [4] = IALUAE },                            { [4] = IALUAE } },  /* control extension, SPC-4 7.5.9 */
+    { 0x1a, 0x00, 40, false, { 0 },                                       { 0 } },             /* power condition, SPC-4 7.5.15 */
+    { 0x1c, 0x00, 12, false, { 0 },                                       { [2] = DEXCPT_TEST, MRIE } }, /* informational exceptions, SBC-3 6.5.6 */
+    { 0x1c, 0x02, 32, true, { [16] = WHEN_LESS, AVAILABLE_SPACE, [24] = WHEN_MORE, USED_SPACE },        /* logical block provisioning, SBC-3 6.5.7 */
       { [4] = SITUA, [16] = ENABLED, [20] = 0xff, 0xff, 0xff, 0xff, [24] = ENABLED, [28] = 0xff, 0xff, 0xff, 0xff } },
 };
 /* clang-format on */

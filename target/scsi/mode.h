@@ -16,7 +16,8 @@ enum { MODE_PAGE_MAXIMUM = 40, MODE_VALUES_SIZE = 192 };
 /* Arrays are indexed by the byte numbers of the standard's tables; the header is not in them. */
 struct mode_page {
     uint8_t code, subpage;
-    uint8_t size; /* bytes, with the header of two or (subpages) four */
+    uint8_t size;    /* bytes, with the header of two or (subpages) four */
+    bool needs_thin; /* only a thinly provisioned logical unit has it */
     uint8_t values[MODE_PAGE_MAXIMUM], changeable[MODE_PAGE_MAXIMUM];
 };
 

@@ -98,7 +98,8 @@ static uint32_t check_page(struct scsi_task *task, size_t *place, struct mode *m
     if (left < header)
         return SCSI_LIST_LENGTH_ERROR;
     page = mode_find_page(bytes[0] & CODE, bytes[0] & SPF ? bytes[1] : 0);
-    if (!page || (page->subpage != 0) != (header == 4))
+    if (!page || (page->subpage != 0) != (header == 4) ||
+        (page->needs_thin && !task->nexus->lun->is_thin))
         return result_in_list(task, (unsigned)*place, 5);
     size = header + (header == 4 ? get_be16(bytes + 2) : bytes[1]);
     if (size != page->size)

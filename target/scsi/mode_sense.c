@@ -33,15 +33,15 @@ static size_t put_page(uint8_t *bytes, const struct mode *mode, const struct mod
     return page->size;
 }
 
-static size_t put_pages(uint8_t *bytes, const struct mode *mode, uint8_t code, uint8_t subpage,
+static size_t put_pages(uint8_t *bytes, const struct scsi_lun *lun, uint8_t code, uint8_t subpage,
                         enum page_control control)
 {
     size_t length = 0;
 
     for (const struct mode_page *page = NULL; (page = mode_next_page(page));)
-        if ((code == PAGE_ALL || code == page->code) &&
+        if ((lun->is_thin || !page->needs_thin) && (code == PAGE_ALL || code == page->code) &&
             (subpage == SUBPAGE_ALL || subpage == page->subpage))
-            length += put_page(bytes + length, mode, page, control);
+            length += put_page(bytes + length, &lun->mode, page, control);
     return length;
 }
 
@@ -90,7 +90,7 @@ uint32_t run_mode_sense(struct scsi_task *task)
     if (!(cdb[1] & DBD))
         descriptor = put_block_descriptor(bytes + length, lun, cdb[1] & LLBAA);
     length += descriptor;
-    size_t found = put_pages(bytes + length, &lun->mode, code, subpage, cdb[2] >> 6);
+    size_t found = put_pages(bytes + length, lun, code, subpage, cdb[2] >> 6);
     if (!found)
         return subpage && (code == PAGE_ALL || mode_find_page(code, 0)) ? result_in_cdb(task, 3, 7)
                                                                         : result_in_cdb(task, 2, 5);

@@ -76,7 +76,6 @@ enum scsi_result {
     SCSI_COMMANDS_CLEARED = 0x02062f00,
     SCSI_THRESHOLD_REACHED = 0x02063807, /* soft threshold of thin provisioning */
     SCSI_INQUIRY_CHANGED = 0x02063f03,
-    SCSI_THRESHOLD_REACHED = 0x02063807, /* soft threshold of thin provisioning */
     SCSI_IDENTITY_CHANGED = 0x02063f05,
     SCSI_LUNS_CHANGED = 0x02063f0e,
     SCSI_FAILURE_PREDICTED_ON_REQUEST = 0x02005dff,
