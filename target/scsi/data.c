@@ -76,12 +76,20 @@ static bool get_medium(struct scsi_task *task, uint64_t offset, uint8_t *bytes, 
     return false;
 }
 
+static bool is_shared(const struct scsi_lun *lun)
+{
+    return lun->nexuses.next != lun->nexuses.previous;
+}
+
+/* What a span sends is the file's own page until the peer has it: a write of somebody else would
+ * show half-way in it. So spans are for a logical unit with a single I_T nexus. */
 static bool span_medium(struct scsi_task *task, uint64_t offset, size_t length,
                         struct scsi_span *span)
 {
     struct disk_span place;
 
-    if (!order_span(&task->nexus->lun->order, task->offset + offset, length, &place))
+    if (is_shared(task->nexus->lun) ||
+        !order_span(&task->nexus->lun->order, task->offset + offset, length, &place))
         return false;
     *span = (struct scsi_span){place.descriptor, place.offset};
     return true;
