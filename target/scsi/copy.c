@@ -115,14 +115,6 @@ static bool fits(const struct copy *copy, int place, uint64_t offset, uint64_t l
     return offset <= size && length <= size - offset;
 }
 
-/* SPC-4 5.16.3: another logical unit would have answered with RESERVATION CONFLICT. */
-static bool is_reserved(const struct copy *copy, int place, bool writes)
-{
-    const struct scsi_lun *lun = place == COPY_ZEROS ? NULL : copy->places[place].lun;
-
-    return lun && !reserve_admits(lun, copy->task->nexus, writes);
-}
-
 /* Of the logical unit itself the command was checked; the reservations of one that is served
  * elsewhere are not known here. */
 static bool is_forbidden(const struct copy *copy, const struct place *place, bool writes)
@@ -148,8 +140,6 @@ uint32_t copy_add_segment(struct copy *copy, const struct copy_segment *segment)
         (segment->source != COPY_ZEROS &&
          is_forbidden(copy, &copy->places[segment->source], false)))
         return SCSI_RESERVATION_CONFLICT;
-    if (is_reserved(copy, segment->destination, true) || is_reserved(copy, segment->source, false))
-        return SCSI_COPY_DEVICE_FAILURE;
     copy->segments[copy->segment_count++] = *segment;
     return SCSI_GOOD;
 }

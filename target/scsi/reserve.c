@@ -55,23 +55,20 @@ static bool is_same_initiator(const char *port, const char *other)
     return strcspn(other, ",") == length && strncasecmp(port, other, length) == 0;
 }
 
-bool reserve_admits(const struct scsi_lun *lun, const struct scsi_nexus *nexus, bool writes)
+bool reserve_forbids_copy(const struct scsi_lun *lun, const char *initiator_port, bool writes)
 {
     const struct reservations *reservations = lun->reservations;
 
-    if (lun == nexus->lun)
-        return true; /* the command itself was checked */
-    if (lun->reserved_by &&
-        !is_same_initiator(lun->reserved_by->initiator_port, nexus->initiator_port))
-        return false;
+    if (lun->reserved_by)
+        return !is_same_initiator(lun->reserved_by->initiator_port, initiator_port);
     if (!reservations->type || (!writes && reservation_is_write_exclusive(reservations->type)))
-        return true;
+        return false;
     for (size_t i = 0; i < reservations->count; i++)
         if ((reservation_is_shared(reservations->type) ||
              reservations_is_holder(reservations, &reservations->registrations[i])) &&
-            is_same_initiator(reservations->registrations[i].initiator_port, nexus->initiator_port))
-            return true;
-    return false;
+            is_same_initiator(reservations->registrations[i].initiator_port, initiator_port))
+            return false;
+    return true;
 }
 
 void reserve_drop(struct scsi_lun *lun)
@@ -136,20 +133,4 @@ uint32_t run_release(struct scsi_task *task)
 {
     reserve_forget(task->nexus);
     return SCSI_GOOD;
-}
-
-bool reserve_forbids_copy(const struct scsi_lun *lun, const char *initiator_port, bool writes)
-{
-    const struct reservations *reservations = lun->reservations;
-    bool is_free = !lun->reserved_by && !reservations->type;
-
-    LIST_FOR_EACH (link, &lun->nexuses) {
-        const struct scsi_nexus *nexus = container_of(link, struct scsi_nexus, link);
-
-        if (!strcmp(nexus->initiator_port, initiator_port) &&
-            (lun->reserved_by == nexus || (!lun->reserved_by && has_access(nexus))))
-            return false;
-    }
-    return !is_free &&
-           (writes || lun->reserved_by || !reservation_is_write_exclusive(reservations->type));
 }

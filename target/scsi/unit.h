@@ -81,10 +81,8 @@ bool lun_is_closing(const struct scsi_lun *lun);
 
 /* Whether a reservation of another nexus forbids the command: SPC-2 5.5.1, SPC-4 5.13.1. */
 bool reserve_is_conflict(const struct scsi_task *task);
-/* Whether the reservations of a logical unit let the initiator of a nexus, at the same or at
- * another one, read or write: for copies. */
-bool reserve_admits(const struct scsi_lun *lun, const struct scsi_nexus *nexus, bool writes);
-/* Whether one does so for a third-party copy of the initiator port from or to the logical unit. */
+/* Whether reservations forbid what a copy does at another logical unit for the initiator that has
+ * this port here; there it may have others. */
 bool reserve_forbids_copy(const struct scsi_lun *lun, const char *initiator_port, bool writes);
 void reserve_drop(struct scsi_lun *lun);
 void reserve_forget(struct scsi_nexus *nexus);
