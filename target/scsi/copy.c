@@ -13,9 +13,9 @@ enum { PIECE = 1024 * 1024, ZEROS_PIECE = 256 * 1024 * 1024 };
 
 /* A volume that takes part. */
 struct place {
-    struct scsi_lun *lun;       /* borrowed by lun_borrow; NULL: served elsewhere */
-    struct order own;           /* for a volume served elsewhere; its disk is owned */
-    const char *initiator_port; /* borrowed; who comes there, or NULL */
+    struct scsi_lun *lun; /* borrowed by lun_borrow; NULL: served elsewhere */
+    struct order own;     /* for a volume served elsewhere; its disk is owned */
+    bool is_asked;        /* for leave, by its reservations */
     uint64_t size;
     uint32_t block_size;
 };
@@ -77,7 +77,7 @@ static uint32_t add_lun(struct copy *copy, struct scsi_lun *lun, const char *ini
             return SCSI_GOOD;
     lun_borrow(lun);
     copy->places[copy->place_count++] = (struct place){.lun = lun,
-                                                       .initiator_port = initiator_port,
+                                                       .is_asked = initiator_port != NULL,
                                                        .size = lun->blocks * lun->block_size,
                                                        .block_size = lun->block_size};
     return SCSI_GOOD;
@@ -108,40 +108,65 @@ uint32_t copy_block_size(const struct copy *copy, unsigned place)
     return copy->places[place].block_size;
 }
 
-static bool fits(const struct copy *copy, int place, uint64_t offset, uint64_t length)
+static bool fits(const struct place *place, uint64_t offset, uint64_t length)
 {
-    uint64_t size = copy->places[place].size;
-
-    return offset <= size && length <= size - offset;
+    return offset <= place->size && length <= place->size - offset;
 }
 
-/* Of the logical unit itself the command was checked; the reservations of one that is served
- * elsewhere are not known here. */
-static bool is_forbidden(const struct copy *copy, const struct place *place, bool writes)
+/* SPC-4 5.16.3: another logical unit would have answered with RESERVATION CONFLICT. Of the one that
+ * got the command this was checked; of one that is served elsewhere it is not known here; and
+ * whoever has a token need not ask. */
+static bool is_reserved(const struct copy *copy, const struct place *place, bool writes)
 {
-    return place->lun && place->lun != copy->task->nexus->lun && place->initiator_port &&
-           reserve_forbids_copy(place->lun, place->initiator_port, writes);
+    const struct scsi_nexus *nexus = copy->task->nexus;
+
+    return place->lun && place->lun != nexus->lun && place->is_asked &&
+           reserve_forbids_copy(place->lun, nexus->initiator_port, writes);
+}
+
+static bool is_ready(const struct place *place)
+{
+    const struct scsi_lun *lun = place->lun;
+
+    return !lun || (!lun->medium.is_ejected && lun->sanitize.state == SANITIZE_IDLE);
+}
+
+static uint32_t check_source(const struct copy *copy, const struct copy_segment *segment)
+{
+    const struct place *source = &copy->places[segment->source];
+
+    if (!fits(source, segment->from, segment->length))
+        return SCSI_LBA_OUT_OF_RANGE;
+    if (!is_ready(source))
+        return SCSI_COPY_NOT_REACHABLE;
+    return is_reserved(copy, source, false) ? SCSI_COPY_DEVICE_FAILURE : SCSI_GOOD;
+}
+
+static uint32_t check_destination(const struct copy *copy, const struct copy_segment *segment)
+{
+    const struct place *destination = &copy->places[segment->destination];
+
+    if (!destination->lun || !is_ready(destination))
+        return SCSI_COPY_NOT_REACHABLE;
+    if (!fits(destination, segment->to, segment->length))
+        return SCSI_LBA_OUT_OF_RANGE;
+    if (destination->lun->is_read_only)
+        return SCSI_WRITE_PROTECTED;
+    if (destination->lun->mode.is_write_protected)
+        return SCSI_SOFTWARE_WRITE_PROTECTED;
+    return is_reserved(copy, destination, true) ? SCSI_COPY_DEVICE_FAILURE : SCSI_GOOD;
 }
 
 uint32_t copy_add_segment(struct copy *copy, const struct copy_segment *segment)
 {
-    const struct place *destination = &copy->places[segment->destination];
+    uint32_t result = check_destination(copy, segment);
 
     assert(copy->segment_count < COPY_SEGMENTS_MAXIMUM);
-    if (!destination->lun)
-        return SCSI_COPY_NOT_REACHABLE;
-    if (!fits(copy, segment->destination, segment->to, segment->length) ||
-        (segment->source != COPY_ZEROS &&
-         !fits(copy, segment->source, segment->from, segment->length)))
-        return SCSI_LBA_OUT_OF_RANGE;
-    if (destination->lun->is_read_only)
-        return SCSI_WRITE_PROTECTED;
-    if (is_forbidden(copy, destination, true) ||
-        (segment->source != COPY_ZEROS &&
-         is_forbidden(copy, &copy->places[segment->source], false)))
-        return SCSI_RESERVATION_CONFLICT;
-    copy->segments[copy->segment_count++] = *segment;
-    return SCSI_GOOD;
+    if (!result && segment->source != COPY_ZEROS)
+        result = check_source(copy, segment);
+    if (!result)
+        copy->segments[copy->segment_count++] = *segment;
+    return result;
 }
 
 size_t copy_segments_done(const struct copy *copy)
@@ -235,6 +260,8 @@ static uint32_t write_piece(struct copy *copy)
     if (segment->source == COPY_ZEROS)
         start = copy->position;
     copy->item.io.operation = copy->operation;
+    if (copy->operation == DISK_DISCARD && !copy->places[segment->destination].lun->is_thin)
+        copy->item.io.operation = DISK_ZERO;
     copy->item.io.is_forced = false;
     copy->item.io.offset = segment->to + start;
     return submit(copy, segment->destination, advance);

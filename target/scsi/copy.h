@@ -40,7 +40,8 @@ enum { COPY_ZEROS = -1 };
 
 /* Bytes `from` of a place (COPY_ZEROS: zeros) are to be written to bytes `to` of another one, or of
  * the same: as if all were read before. SCSI_LBA_OUT_OF_RANGE, SCSI_COPY_NOT_REACHABLE if the
- * destination is served elsewhere, SCSI_WRITE_PROTECTED, SCSI_RESERVATION_CONFLICT. */
+ * destination is served elsewhere, SCSI_WRITE_PROTECTED, SCSI_COPY_DEVICE_FAILURE if
+ * there are reservations of others. */
 struct copy_segment {
     int source, destination;
     uint64_t from, to, length;

@@ -177,6 +177,7 @@ static uint32_t fail(struct scsi_task *task, uint32_t result)
     task->segment = (uint32_t)copy_segments_done(task->copy);
     switch (result) {
     case SCSI_WRITE_PROTECTED:
+    case SCSI_SOFTWARE_WRITE_PROTECTED:
     case SCSI_SPACE_EXHAUSTED:
         return result;
     case SCSI_LBA_OUT_OF_RANGE:

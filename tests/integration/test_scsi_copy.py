@@ -2,12 +2,12 @@
 
 import pytest
 
-from node import MIB, Lab, iqn
-from offload import (ABORTED, COMPLETED, COPY_FAILED, DEVICE_FAILURE, DISCARD, FAILED, NO_IDENTIFIER,
-                     NOT_REACHABLE, THIS_UNIT, UNREACHABLE, block_bytes, blocks, by_identifier,
-                     copy_parameters, copy_status, copy_status4, extended_copy, extended_copy4,
-                     failure_details, naa)
-from reservations import (EXCLUSIVE_ACCESS, REGISTER, RESERVE, WRITE_EXCLUSIVE, reserve_out)
+from node import MIB
+from offload import (ABORTED, COMPLETED, COPY_FAILED, DEVICE_FAILURE, DISCARD, INEXACT,
+                     NO_IDENTIFIER, NOT_REACHABLE, THIS_UNIT, UNREACHABLE, WRONG_DEVICE,
+                     block_bytes, blocks, by_identifier, copy_parameters, copy_status,
+                     copy_status4, extended_copy, extended_copy4, failure_details, naa)
+from reservations import EXCLUSIVE_ACCESS, REGISTER, RESERVE, WRITE_EXCLUSIVE, reserve_out
 from scsi import INVALID_FIELD, pattern, read10, write10
 from session import ABORT_TASK_SET
 
@@ -72,6 +72,34 @@ def test_a_hole_stays_a_hole(node, session):
     assert read(session, 65536 + 4096, 8) == data
     assert read(session, 100000, 8) == bytes(8 * BLOCK)
     assert node.image().stat().st_blocks <= before + 16
+
+
+def test_a_hole_is_promised_space_on_a_thick_volume(make_lab):
+    lab = make_lab()
+    lab.map["targets"] = [lab.target("data1") | {"thin": False}, lab.target("data2")]
+    lab.start_target()
+    session = lab.log_in()
+    fill(session, 65536, 8)
+    before = lab.image().stat().st_blocks
+    copy(session, [this(session)], [blocks(4096, 0, 65536)]).assert_good()
+    assert read(session, 65536, 8) == bytes(8 * BLOCK)
+    assert lab.image().stat().st_blocks >= before
+
+
+@pytest.mark.parametrize("dc, count", [(False, 3), (True, 24)])
+def test_blocks_of_both_sizes_are_counted_at_the_end_that_is_named(make_lab, dc, count):
+    lab = make_lab()
+    lab.map["targets"] = [lab.target("data1"), lab.target("data2", block_size=4096)]
+    lab.start_target()
+    session, large = lab.log_in(), lab.log_in("data2")
+    data = pattern(3, 7, 4096)
+    large.command(write10(10, 3), write=data).assert_good()
+    targets = [this(session), by_identifier(naa(large), 4096)]
+    copy(session, targets, [blocks(count, 10, 99, by=(1, 0), dc=dc)]).assert_good()
+    assert read(session, 99, 24) == data
+    assert copy(session, targets, [blocks(7, 10, 99, by=(1, 0), dc=True)]).code == INEXACT
+    targets[1] = by_identifier(naa(large), 512)
+    assert copy(session, targets, [blocks(1, 10, 99, by=(1, 0))]).code == WRONG_DEVICE
 
 
 def test_byte_offsets_are_kept(session):

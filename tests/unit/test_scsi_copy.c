@@ -326,6 +326,29 @@ START_TEST(nothing_is_written_that_the_keeper_does_not_confirm)
 }
 END_TEST
 
+START_TEST(a_copy_that_takes_too_long_ends_early_and_tells_how_far_it_came)
+{
+    struct exchange *write = new_write(8, 0x77), *copy, *information;
+    struct token token;
+
+    ck_assert_uint_eq(execute(&fixture, write), SCSI_GOOD);
+    make_token(&token, 0, 8192);
+    copy = new_write_using(token.bytes, 16384, 8192);
+    begin(copy);
+    answer(0);
+    wait_for_request(1);
+    usleep((COPY_SECONDS_MAXIMUM * 1000 + 100) * 1000);
+    answer(0);
+    ck_assert_uint_eq(end(copy), SCSI_GOOD);
+    information = new_exchange(fixture.nexus, CDB("\x84\x07\0\0\0\x02\0\0\0\0\0\0\0\xff\0\0"));
+    ck_assert_uint_eq(execute(&fixture, information), SCSI_GOOD);
+    ck_assert_uint_eq(information->data[5], 0x04);
+    ck_assert_uint_eq(get_be64(information->data + 16), 8);
+    free(information);
+    free(write);
+}
+END_TEST
+
 START_TEST(an_aborted_copy_ends_when_its_request_does)
 {
     struct exchange *copy;
@@ -435,6 +458,8 @@ int main(void)
     suite_add_tcase(suite, tokens);
 
     tcase_add_checked_fixture(copies, set_up, tear_down);
+    tcase_set_timeout(copies, 20);
+    tcase_add_test(copies, a_copy_that_takes_too_long_ends_early_and_tells_how_far_it_came);
     tcase_add_test(copies, an_aborted_copy_ends_when_its_request_does);
     tcase_add_test(copies, a_logical_unit_is_closed_when_the_copy_from_it_has_ended);
     tcase_add_test(copies, a_copy_that_is_told_to_stop_stops_before_its_next_piece);
