@@ -118,8 +118,8 @@ static bool is_saving(const struct scsi_task *task)
     return task->cdb[1] & SP;
 }
 
-/* What was in force stays in lun->mode_before until the change is settled. */
-static uint32_t change(struct scsi_task *task)
+/* *before: what was in force. */
+static uint32_t apply(struct scsi_task *task, struct mode *before)
 {
     struct scsi_lun *lun = task->nexus->lun;
     struct mode mode = lun->mode;
@@ -134,21 +134,18 @@ static uint32_t change(struct scsi_task *task)
     if (is_saving(task))
         memcpy(mode.saved, mode.current, sizeof mode.saved);
     mode_obey(&mode);
-    lun->mode_before = lun->mode;
+    *before = lun->mode;
     lun->mode = mode;
     return SCSI_GOOD;
 }
 
-static void settle(struct scsi_task *task, bool is_saved)
+static void follow(struct scsi_task *task, const struct mode *before)
 {
     struct scsi_lun *lun = task->nexus->lun;
-    const struct mode *before = &lun->mode_before;
 
     /* What the cache holds is written before it is off, SBC-3 6.5.5. */
     task->then = before->has_write_cache && !lun->mode.has_write_cache ? step_flush : NULL;
-    if (!is_saved)
-        lun->mode = *before;
-    else if (memcmp(lun->mode.current, before->current, sizeof before->current))
+    if (memcmp(lun->mode.current, before->current, sizeof before->current))
         attention_add_others(task->nexus, SCSI_MODE_CHANGED);
     if (memcmp(lun->mode.thresholds, before->thresholds, sizeof before->thresholds))
         lun->space = (struct space){{false}};
@@ -156,16 +153,32 @@ static void settle(struct scsi_task *task, bool is_saved)
         attention_add_all(lun, SCSI_FAILURE_PREDICTED);
 }
 
+static uint32_t apply_saved(struct scsi_task *task)
+{
+    return apply(task, &task->nexus->lun->mode_before);
+}
+
+static void settle(struct scsi_task *task, bool is_saved)
+{
+    struct scsi_lun *lun = task->nexus->lun;
+
+    if (is_saved)
+        follow(task, &lun->mode_before);
+    else
+        lun->mode = lun->mode_before;
+}
+
 /* The list has come. */
 static uint32_t select_pages(struct scsi_task *task)
 {
+    struct mode before;
     uint32_t result;
 
     if (is_saving(task))
-        return store_change(task, change, settle);
-    result = change(task);
+        return store_change(task, apply_saved, settle);
+    result = apply(task, &before);
     if (!result)
-        settle(task, true);
+        follow(task, &before);
     return result;
 }
 

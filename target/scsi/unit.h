@@ -25,7 +25,7 @@ struct scsi_lun {
     uint32_t block_size, physical_block_size; /* bytes */
     bool is_read_only, is_thin;
     struct command_index commands;
-    struct mode mode, mode_before;
+    struct mode mode, mode_before; /* before the one that is being saved */
     struct medium medium;
     struct sanitize sanitize;
     struct gate gate;

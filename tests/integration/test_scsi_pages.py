@@ -200,6 +200,21 @@ def test_saved_page_outlives_the_node_and_an_unsaved_one_does_not(node, session)
     assert answer.assert_good().data_in[4:] == text
 
 
+@pytest.mark.parametrize("verb", ["kill", "drain"])
+def test_saved_page_is_in_force_on_the_node_that_serves_next(cluster, verb):
+    session, old = cluster.log_in(), cluster.controller()
+    page = page_of(session, CONTROL)
+    select(session, changed(page, 4, page[4] | 8), save=True).assert_good()
+    session.close()
+    cluster.node(old, verb)
+    cluster.new_controller(old)
+    again = cluster.reconnect()
+    assert page_of(again, CONTROL, control=3)[4] & 8
+    assert again.command(write10(0, 1), write=pattern(1)).code == SOFTWARE_WRITE_PROTECTED
+    select(again, page, save=True).assert_good()
+    again.command(write10(0, 1), write=pattern(1)).assert_good()
+
+
 def test_reset_brings_the_saved_values_back(session):
     page = page_of(session, CONTROL)
     select(session, changed(page, 4, page[4] | 8)).assert_good()
