@@ -92,7 +92,8 @@ void copy_record_end(struct copy_record *record, struct scsi_task *task, uint32_
     } else if (result) {
         record->status = COPY_FAILED;
         record->scsi_status = (uint8_t)(result >> 24);
-        record->sense_length = sense_encode(record->sense, &sense, false);
+        record->sense_length =
+            sense_encode(record->sense, &sense, task->nexus->lun->mode.has_descriptor_sense);
     } else {
         bool is_partial = task->copy && copy_has_ended_early(task->copy);
         record->status = is_partial ? COPY_COMPLETED_WITH_RESIDUAL : COPY_COMPLETED;

@@ -1,5 +1,5 @@
-"""ODX as Windows uses it: VPD 8Fh, POPULATE TOKEN, WRITE USING TOKEN, RECEIVE ROD TOKEN INFORMATION.
-WHCP, Device.Storage.Hd.OffloadedDataTransfer: 4 s a command, 64 MiB by default."""
+"""ODX as Windows uses it: VPD page 8Fh, POPULATE TOKEN, WRITE USING TOKEN, RECEIVE ROD TOKEN
+INFORMATION. WHCP, Device.Storage.Hd.OffloadedDataTransfer: 4 s a command, 64 MiB by default."""
 
 import os
 import time
@@ -7,9 +7,10 @@ import time
 import pytest
 
 from node import MIB
-from offload import (COMPLETED, CORRUPT, DELETED, EXPIRED, FAILED, POINT_IN_TIME, REVOKED, TOKEN_LENGTH,
-                     TOKEN_SIZE, TOKEN_TYPE, UNKNOWN, UNUSABLE, ZERO_TOKEN, ask, make_token, naa,
-                     populate_token, token_information, use_token, write_using_token)
+from offload import (COMPLETED, CORRUPT, DELETED, EXPIRED, FAILED, POINT_IN_TIME, REVOKED,
+                     TOKEN_LENGTH, TOKEN_SIZE, TOKEN_TYPE, UNKNOWN, UNUSABLE, ZERO_TOKEN, ask,
+                     make_token, naa, populate_token, token_information, use_token,
+                     write_using_token)
 from scsi import (INVALID_FIELD, LBA_OUT_OF_RANGE, TEST_UNIT_READY, inquiry, pattern, read10,
                   write10)
 
