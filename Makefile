@@ -21,7 +21,7 @@ MODULES  := openssl inih jansson libisal libiscsi check
 
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Werror -fno-strict-aliasing $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(MODULES))
-LIBS      = -lev $(shell pkg-config --libs openssl jansson libisal) -lpthread
+LIBS      = -lev $(shell pkg-config --libs openssl jansson libisal) -lpthread -lm
 TOOL_LIBS = $(shell pkg-config --libs inih libiscsi)
 
 sources = $(wildcard $(addsuffix /*.c,$(1)))
