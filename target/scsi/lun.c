@@ -60,6 +60,7 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     list_init(&lun->records);
     lun->store = config->store;
     lun->report = config->report;
+    lun->threshold = config->threshold;
     store_load(lun, config->state, config->run);
     return lun;
 }

@@ -18,7 +18,9 @@ struct scsi_lun_config {
     uint64_t size;                            /* bytes, a multiple of block_size */
     uint32_t block_size, physical_block_size; /* bytes */
     bool is_read_only, is_thick, is_removable;
-    scsi_reported *report;    /* NULL: nobody listens */
+    uint64_t threshold;    /* bytes available below which hosts are told, unless they choose another
+                              one; 0: none */
+    scsi_reported *report; /* NULL: nobody listens */
     struct scsi_store *store; /* taken over; NULL: no state outlives this process */
     json_t *state;            /* borrowed during the call; what the store kept, or NULL */
     const char *run;          /* copied; another one than with `state`: the power was lost since.

@@ -28,6 +28,9 @@ enum {
     USED_SPACE = 0x02,
 };
 
+/* The threshold descriptors of page 1C/02, and the count in one. */
+enum { DESCRIPTORS = 16, DESCRIPTOR = 8, COUNT = 4 };
+
 /* In ascending order. */
 /* clang-format off */
 static const struct mode_page pages[] = {
@@ -77,7 +80,6 @@ static uint8_t current(const struct mode *mode, uint8_t code, unsigned byte)
 
 static void obey_thresholds(struct mode *mode)
 {
-    enum { DESCRIPTORS = 16, DESCRIPTOR = 8, COUNT = 4 };
     const uint8_t *page = mode->current + mode_place(mode_find_page(0x1c, 0x02));
     bool is_reporting = current(mode, 0x01, 3) & LBPERE;
 
@@ -142,10 +144,22 @@ json_t *mode_encode(const struct scsi_lun *lun)
     return state;
 }
 
-/* Of what was saved only the bits that can be changed today count. */
+/* The table's, and the threshold that the logical unit comes with. */
+static void fill_defaults(uint8_t *defaults, const struct scsi_lun *lun)
+{
+    uint8_t *threshold = defaults + mode_place(mode_find_page(0x1c, 0x02)) + DESCRIPTORS;
+
+    for (const struct mode_page *page = pages; page < pages + PAGE_COUNT; page++)
+        memcpy(defaults + mode_place(page), page->values, page->size);
+    if (lun->is_thin && lun->threshold) {
+        threshold[0] |= ENABLED;
+        put_be32(threshold + COUNT, space_sets(lun, lun->threshold));
+    }
+}
+
+/* Of what was saved only the bits that can be changed today count; `bytes` are the defaults. */
 static void load_page(uint8_t *bytes, const struct mode_page *page, const char *text)
 {
-    memcpy(bytes, page->values, page->size);
     if (!text || strlen(text) != 2 * (size_t)page->size)
         return;
     for (size_t i = 0; i < page->size; i++) {
@@ -159,6 +173,8 @@ static void load_page(uint8_t *bytes, const struct mode_page *page, const char *
 void mode_decode(struct scsi_lun *lun, json_t *json, bool is_same_run)
 {
     (void)is_same_run;
+    fill_defaults(lun->mode.defaults, lun);
+    memcpy(lun->mode.saved, lun->mode.defaults, sizeof lun->mode.saved);
     for (const struct mode_page *page = pages; page < pages + PAGE_COUNT; page++) {
         char name[6];
 

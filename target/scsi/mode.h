@@ -31,7 +31,8 @@ struct mode_threshold {
 };
 
 struct mode {
-    uint8_t current[MODE_VALUES_SIZE], saved[MODE_VALUES_SIZE]; /* the pages one after the other */
+    /* The pages one after the other. */
+    uint8_t defaults[MODE_VALUES_SIZE], saved[MODE_VALUES_SIZE], current[MODE_VALUES_SIZE];
     /* What `current` says, for those who obey it. */
     bool has_descriptor_sense, is_write_protected, has_write_cache, has_async_events;
     bool is_testing_exceptions;
@@ -42,7 +43,7 @@ struct mode {
 
 /* The row of a page, or NULL. */
 const struct mode_page *mode_find_page(uint8_t code, uint8_t subpage);
-/* Its bytes within mode->current or mode->saved. */
+/* Its bytes within one of the three. */
 size_t mode_place(const struct mode_page *page);
 /* The first page for NULL; NULL after the last one. */
 const struct mode_page *mode_next_page(const struct mode_page *page);

@@ -17,7 +17,7 @@ static size_t put_page(uint8_t *bytes, const struct mode *mode, const struct mod
     const uint8_t *values[] = {
         [CURRENT] = mode->current + mode_place(page),
         [CHANGEABLE] = page->changeable,
-        [DEFAULT] = page->values,
+        [DEFAULT] = mode->defaults + mode_place(page),
         [SAVED] = mode->saved + mode_place(page),
     };
 

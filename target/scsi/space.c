@@ -15,6 +15,11 @@ static uint32_t limited(uint64_t sets)
     return sets < UINT32_MAX ? (uint32_t)sets : UINT32_MAX;
 }
 
+uint32_t space_sets(const struct scsi_lun *lun, uint64_t bytes)
+{
+    return limited(bytes / ((uint64_t)lun->block_size << space_exponent(lun)));
+}
+
 uint32_t space_used_sets(const struct scsi_lun *lun, const struct disk_space *space)
 {
     uint64_t set = (uint64_t)lun->block_size << space_exponent(lun);
@@ -24,7 +29,7 @@ uint32_t space_used_sets(const struct scsi_lun *lun, const struct disk_space *sp
 
 uint32_t space_available_sets(const struct scsi_lun *lun, const struct disk_space *space)
 {
-    return limited(space->available / ((uint64_t)lun->block_size << space_exponent(lun)));
+    return space_sets(lun, space->available);
 }
 
 /* SITUA: only the nexus whose command crossed it is told, SBC-3 6.5.7. */

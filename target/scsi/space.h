@@ -18,7 +18,9 @@ struct space {
 
 /* What VPD page B2 calls the threshold exponent: a set is 1 MiB. */
 unsigned space_exponent(const struct scsi_lun *lun);
-/* Bytes as whole threshold sets: what is used rounded up, what is available down. */
+/* Bytes as whole threshold sets, rounded down. */
+uint32_t space_sets(const struct scsi_lun *lun, uint64_t bytes);
+/* Likewise; what is used rounded up. */
 uint32_t space_used_sets(const struct scsi_lun *lun, const struct disk_space *space);
 uint32_t space_available_sets(const struct scsi_lun *lun, const struct disk_space *space);
 

@@ -165,6 +165,7 @@ static inline void on_report(void *owner, const uint8_t *sense, size_t length)
 
 struct volume_kind {
     bool is_read_only, is_thick, is_removable;
+    uint64_t threshold;
 };
 
 static inline void open_volume_of(struct fixture *fixture, uint64_t size, uint32_t block_size,
@@ -179,6 +180,7 @@ static inline void open_volume_of(struct fixture *fixture, uint64_t size, uint32
                                      .is_read_only = kind.is_read_only,
                                      .is_thick = kind.is_thick,
                                      .is_removable = kind.is_removable,
+                                     .threshold = kind.threshold,
                                      .report = on_report,
                                      .store = fixture->store,
                                      .state = fixture->state,

@@ -187,6 +187,20 @@ START_TEST(a_threshold_of_available_space_may_be_told_to_one_nexus_alone)
 }
 END_TEST
 
+START_TEST(a_volume_may_come_with_a_threshold)
+{
+    close_volume(&fixture);
+    open_volume_of(&fixture, 64 * 1024 * 1024, 512,
+                   (struct volume_kind){.threshold = 63 * 1024 * 1024});
+    execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0"));
+    write_mebibyte(fixture.nexus, 0);
+    ck_assert_uint_eq(execute_cdb(&fixture, fixture.nexus, CDB("\0\0\0\0\0\0")),
+                      SCSI_THRESHOLD_REACHED);
+    assert_answer(CDB("\x1a\x08\x9c\x02\x1c\0"),
+                  BYTES("\x23\0\x10\0\xdc\x02\0\x1c\0\0\0\0" ZEROS_8 "\x81\x01\0\0\0\0\0\x3f"));
+}
+END_TEST
+
 START_TEST(a_self_test_passes_and_a_page_is_asked_for)
 {
     static const uint8_t self_tests[] = {0x04, 0x20, 0x40, 0x80, 0xa0, 0xc0, 0x10, 0};
@@ -241,6 +255,7 @@ int main(void)
     tcase_add_test(tests, space_is_told_in_mebibytes);
     tcase_add_test(tests, a_threshold_is_told_once_each_time_it_is_crossed);
     tcase_add_test(tests, a_threshold_of_available_space_may_be_told_to_one_nexus_alone);
+    tcase_add_test(tests, a_volume_may_come_with_a_threshold);
     tcase_add_test(tests, a_self_test_passes_and_a_page_is_asked_for);
     tcase_add_test(tests, identifying_information_is_kept_and_told_to_the_others);
     tcase_add_test(tests, the_timestamp_is_the_time);
