@@ -18,6 +18,7 @@ struct node {
     struct scsi_peers *peers; /* owned; the other volumes, for copies */
     char *run;                /* owned; what the supervisor calls this `up`, or NULL */
     struct workers *workers;
+    struct pools pools;
     struct service service;
     struct list portals, releases;
     unsigned closing;    /* volumes being closed */
@@ -159,6 +160,7 @@ static json_t *open_volumes(struct node *node)
         .directory = node->directory,
         .run = node->run,
         .peers = node->peers,
+        .pools = &node->pools,
     };
     json_t *failed = NULL;
 
@@ -231,6 +233,7 @@ static void take_map(void *owner, int64_t id, json_t *request)
         return;
     }
     node->service.map = map;
+    pools_follow(&node->pools, map, node->directory);
     end_forbidden(node);
     leave_volumes(node);
     answer_map(node); /* what an earlier one opened is open; what it closed is on its way */
@@ -434,6 +437,7 @@ struct node *node_new(struct ev_loop *loop)
     struct node *node = memory_new(sizeof(*node));
 
     node->loop = loop;
+    pools_init(&node->pools);
     list_init(&node->portals);
     list_init(&node->releases);
     return node;

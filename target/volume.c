@@ -25,16 +25,20 @@ static json_t *read_identity(const char *directory, const char *volume, char **e
     return identity;
 }
 
-static struct disk *open_disk(struct workers *workers, const char *directory,
+static struct disk *open_disk(const struct volume_surroundings *around,
                               const struct map_target *target, char **error)
 {
-    char *path = memory_format("%s/%s.img", directory, target->volume);
+    char *path = memory_format("%s/%s.img", around->directory, target->volume);
+    struct pool *pool = pools_find(around->pools, target->pool);
     int failure = 0;
-    struct disk *disk = file_disk_open(workers, path, target->size, target->is_read_only, &failure);
+    struct disk *disk =
+        file_disk_open(around->workers, path, target->size, target->is_read_only, &failure);
 
     if (!disk)
         *error = memory_format("cannot open volume %s: %s: %s", target->volume, path,
                                strerror(-failure));
+    else if (pool && !target->is_thick)
+        disk = pool_disk_new(pool, around->workers, disk, path);
     free(path);
     return disk;
 }
@@ -78,8 +82,7 @@ struct volume *volume_open(const struct volume_surroundings *around,
                            const struct map_target *target, char **error)
 {
     json_t *identity = read_identity(around->directory, target->volume, error);
-    struct disk *disk =
-        identity ? open_disk(around->workers, around->directory, target, error) : NULL;
+    struct disk *disk = identity ? open_disk(around, target, error) : NULL;
     struct scsi_store *store = NULL;
     struct scsi_lun *lun = NULL;
     struct volume *volume;

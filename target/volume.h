@@ -5,6 +5,7 @@
 #include "target/base/list.h"
 #include "target/disk/workers.h"
 #include "target/iscsi/map.h"
+#include "target/pools.h"
 #include "target/scsi/lun.h"
 
 struct volume {
@@ -23,6 +24,7 @@ struct volume_surroundings {
     const char *directory;
     const char *run; /* as in struct scsi_lun_config, like the next */
     struct scsi_peers *peers;
+    const struct pools *pools;
 };
 
 /* Opens volumes/NAME.img and .json below the directory. NULL: *error, owned by the caller, says

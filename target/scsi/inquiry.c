@@ -107,11 +107,10 @@ static size_t fill_block_limits(const struct scsi_nexus *nexus, uint8_t *page)
 
 static size_t fill_block_characteristics(const struct scsi_nexus *nexus, uint8_t *page)
 {
-    enum { WABEREQ_READS_ARE_GOOD = 0x40 };
+    enum { BLOCK_ERASED_IS_READ = 0x40, CRYPTO_ERASED_IS_READ = 0x10 };
 
     put_be16(page, 1); /* does not rotate */
-    if (nexus->lun->is_thin)
-        page[3] = WABEREQ_READS_ARE_GOOD; /* after SANITIZE BLOCK ERASE */
+    page[3] = (uint8_t)(CRYPTO_ERASED_IS_READ | (nexus->lun->is_thin ? BLOCK_ERASED_IS_READ : 0));
     return 0x3c;
 }
 

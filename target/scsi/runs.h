@@ -31,6 +31,7 @@ scsi_step run_orwrite;
 scsi_step run_format_unit;
 scsi_step run_sanitize_overwrite;
 scsi_step run_sanitize_block_erase;
+scsi_step run_sanitize_crypto_erase;
 scsi_step run_sanitize_exit_failure;
 
 /* inquiry.c */

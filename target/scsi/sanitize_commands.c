@@ -68,6 +68,12 @@ uint32_t run_sanitize_block_erase(struct scsi_task *task)
     return sanitize_start(task, &job, task->cdb[1] & IMMED);
 }
 
+/* There is no key to forget: the data goes. */
+uint32_t run_sanitize_crypto_erase(struct scsi_task *task)
+{
+    return run_sanitize_block_erase(task);
+}
+
 /* SBC-3 4.11.3: only what was allowed to end unrestricted. */
 uint32_t run_sanitize_exit_failure(struct scsi_task *task)
 {

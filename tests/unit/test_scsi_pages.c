@@ -54,7 +54,7 @@ static const struct {
          "\0\xb0\0\x3c\0\x01\0\x08\0\x01\0\0\0\0\x08\0\0\0\0\0\xff\xff\xff\xff\0\0\x01\0\0\0\0\x08"
          "\x80\0\0\0\0\0\0\0\0\x04\0\0\0\0\x08\0\0\0\0\x08\0\0\0\x08" ZEROS_8)},
     {CDB("\x12\x01\xb1\0\x40\0"),
-     BYTES("\0\xb1\0\x3c\0\x01\0\x40" ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8)},
+     BYTES("\0\xb1\0\x3c\0\x01\0\x50" ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8 ZEROS_8)},
     {CDB("\x12\x01\xb2\0\xff\0"), BYTES("\0\xb2\0\x04\x0b\xe4\x02\0")},
     {CDB("\x25\0\0\0\0\0\0\0\0\0"), BYTES("\0\x01\xff\xff\0\0\x02\0")},
     {CDB("\x9e\x10\0\0\0\0\0\0\0\0\0\0\0\x20\0\0"),
