@@ -1,6 +1,7 @@
 #include "sim-cluster/volumes.h"
 
 #include "target/base/memory.h"
+#include "target/base/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,15 +102,25 @@ static char *adapt(struct volume_config *volume, const char *path, json_t *ident
     return NULL;
 }
 
+/* Of all files of a volume. */
 static uint64_t size_of(const char *path)
 {
+    uint64_t size = 0;
+    unsigned number = 0;
     struct stat status;
+    bool is_there;
 
-    return stat(path, &status) ? 0 : (uint64_t)status.st_size;
+    do {
+        char *file = segment_path(path, number);
+
+        is_there = !stat(file, &status);
+        size += is_there ? (uint64_t)status.st_size : 0;
+        free(file);
+    } while (is_there && (uint64_t)status.st_size == SEGMENT_SIZE && ++number);
+    return size;
 }
 
-/* The size is in force when this returns; what a thick volume promises is there. */
-static int set_size(int fd, const struct volume_config *volume, uint64_t size)
+static int set_file_size(int fd, const struct volume_config *volume, uint64_t size)
 {
     struct stat status;
 
@@ -121,15 +132,28 @@ static int set_size(int fd, const struct volume_config *volume, uint64_t size)
     return 0;
 }
 
+/* The size is in force when this returns; what a thick volume promises is there. */
+static int set_size(const char *path, const struct volume_config *volume, uint64_t size)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < segment_count(size) && !error; i++) {
+        char *file = segment_path(path, i);
+        int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        error = fd < 0 ? -errno : set_file_size(fd, volume, segment_size(size, i));
+        if (fd >= 0)
+            close(fd);
+        free(file);
+    }
+    return error;
+}
+
 static char *prepare_image(const struct volume_config *volume, const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), error;
     uint64_t size = size_of(path);
+    int error = set_size(path, volume, size > volume->size ? size : volume->size);
 
-    if (fd < 0)
-        return cannot(path, "opened");
-    error = set_size(fd, volume, size > volume->size ? size : volume->size);
-    close(fd);
     return error ? memory_format("%s: cannot hold the %llu bytes of volume %s: %s", path,
                                  (unsigned long long)volume->size, volume->name, strerror(-error))
                  : NULL;
@@ -180,11 +204,8 @@ char *volumes_prepare(struct cluster_config *config, const char *directory)
 int volumes_resize(const struct volume_config *volume, const char *directory, uint64_t size)
 {
     char *path = memory_format("%s/volumes/%s.img", directory, volume->name);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    int error = fd < 0 ? -errno : set_size(fd, volume, size);
+    int error = set_size(path, volume, size);
 
-    if (fd >= 0)
-        close(fd);
     free(path);
     return error;
 }

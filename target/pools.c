@@ -1,6 +1,7 @@
 #include "target/pools.h"
 
 #include "target/base/memory.h"
+#include "target/base/segment.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,24 @@ static struct pool *get(struct pools *pools, const char *name)
     return named->pool;
 }
 
+/* One for each file of the volume; all that it promises is in the first. */
+static size_t add_members(struct pool_member *members, const struct map_target *target,
+                          const char *directory)
+{
+    char *path = memory_format("%s/%s.img", directory, target->volume);
+    unsigned count = segment_count(target->size);
+
+    for (unsigned i = 0; i < count; i++)
+        members[i] = (struct pool_member){segment_path(path, i),
+                                          target->is_thick && i == 0 ? target->size : 0};
+    free(path);
+    return count;
+}
+
 static void set(struct pool *pool, const struct map_pool *from, const struct map *map,
                 const char *directory)
 {
-    struct pool_member *members = memory_new(map->target_count * sizeof(*members));
-    char **paths = memory_new(map->target_count * sizeof(*paths));
+    struct pool_member *members = NULL;
     size_t count = 0;
 
     for (size_t i = 0; i < map->target_count; i++) {
@@ -53,14 +67,10 @@ static void set(struct pool *pool, const struct map_pool *from, const struct map
 
         if (!target->pool || strcmp(target->pool, from->name) != 0)
             continue;
-        paths[count] = memory_format("%s/%s.img", directory, target->volume);
-        members[count] = (struct pool_member){paths[count], target->is_thick ? target->size : 0};
-        count++;
+        members = memory_resize(members, (count + segment_count(target->size)) * sizeof(*members));
+        count += add_members(members + count, target, directory);
     }
     pool_set(pool, from->size, members, count);
-    for (size_t i = 0; i < count; i++)
-        free(paths[i]);
-    free(paths);
     free(members);
 }
 

@@ -2,7 +2,7 @@
 
 #include "target/base/event.h"
 #include "target/base/memory.h"
-#include "target/disk/file.h"
+#include "target/disk/segments.h"
 #include "target/inventory.h"
 #include "target/port.h"
 #include "target/token_store.h"
@@ -32,7 +32,7 @@ static struct disk *open_disk(const struct volume_surroundings *around,
     struct pool *pool = pools_find(around->pools, target->pool);
     int failure = 0;
     struct disk *disk =
-        file_disk_open(around->workers, path, target->size, target->is_read_only, &failure);
+        segments_open(around->workers, path, target->size, target->is_read_only, &failure);
 
     if (!disk)
         *error = memory_format("cannot open volume %s: %s: %s", target->volume, path,

@@ -9,16 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, TRUST_MS = 100 };
-
-struct member {
-    char *path; /* owned */
-    uint64_t promised;
-};
+/* What was measured counts for so long, while so much room is left that others cannot take it all
+ * in that time. */
+enum { BLOCK = 4096, TRUST_MS = 100, TRUST_ROOM = 256 * 1024 * 1024 };
 
 struct pool {
     uint64_t size;
-    struct member *members; /* owned */
+    struct pool_member *members; /* owned */
     size_t count;
     uint64_t used;      /* bytes, at most; as it was measured and what was written since */
     int64_t measured;   /* ms; when */
@@ -66,7 +63,7 @@ void pool_set(struct pool *pool, uint64_t size, const struct pool_member *member
     pool->members = memory_new(count * sizeof *pool->members);
     pool->count = count;
     for (size_t i = 0; i < count; i++)
-        pool->members[i] = (struct member){memory_copy_text(members[i].path), members[i].promised};
+        pool->members[i] = members[i];
     pool->measured = 0;
 }
 
@@ -82,7 +79,7 @@ static void measure(struct pool *pool)
 {
     pool->used = pool->under_way;
     for (size_t i = 0; i < pool->count; i++) {
-        const struct member *member = &pool->members[i];
+        const struct pool_member *member = &pool->members[i];
         struct stat status;
         uint64_t allocated = 0;
 
@@ -106,7 +103,9 @@ static uint64_t missing_space(int descriptor, uint64_t offset, uint64_t length)
     for (uint64_t at = offset / BLOCK * BLOCK; at < end;) {
         off_t hole = lseek(descriptor, (off_t)at, SEEK_HOLE), data;
 
-        if (hole < 0 || (uint64_t)hole >= end)
+        if (hole < 0)
+            return missing + (end - at); /* not in the first file: taken as empty */
+        if ((uint64_t)hole >= end)
             break;
         data = lseek(descriptor, hole, SEEK_DATA);
         at = data < 0 || (uint64_t)data > end ? end : (uint64_t)data;
@@ -126,7 +125,7 @@ static bool has_room(struct pool_disk *disk, const struct disk_io *io)
 
     if (!takes_space(io))
         return true;
-    if (now_ms() - pool->measured > TRUST_MS || !fits(pool, io->length))
+    if (!fits(pool, io->length + TRUST_ROOM) || now_ms() - pool->measured > TRUST_MS)
         measure(pool);
     if (fits(pool, io->length))
         return true;
@@ -205,6 +204,21 @@ static bool pool_span(struct disk *base, uint64_t offset, uint64_t length, struc
     return disk_span(container_of(base, struct pool_disk, disk)->inner, offset, length, span);
 }
 
+static struct disk_space pool_space(struct disk *base)
+{
+    struct pool_disk *disk = container_of(base, struct pool_disk, disk);
+    struct disk_space space = disk_space(disk->inner);
+    uint64_t room;
+
+    measure(disk->pool);
+    room = disk->pool->used < disk->pool->size ? disk->pool->size - disk->pool->used : 0;
+    if (room < space.available) {
+        space.available = room;
+        space.is_shared = true;
+    }
+    return space;
+}
+
 static void pool_close(struct disk *base)
 {
     struct pool_disk *disk = container_of(base, struct pool_disk, disk);
@@ -216,7 +230,12 @@ static void pool_close(struct disk *base)
 }
 
 static const struct disk_operations operations = {
-    .attempt = pool_attempt, .start = pool_start, .span = pool_span, .close = pool_close};
+    .attempt = pool_attempt,
+    .start = pool_start,
+    .span = pool_span,
+    .space = pool_space,
+    .close = pool_close,
+};
 
 struct disk *pool_disk_new(struct pool *pool, struct workers *workers, struct disk *inner,
                            const char *path)

@@ -11,7 +11,7 @@
 struct pool;
 
 struct pool_member {
-    const char *path;  /* of its file, which may not be there yet; copied */
+    char *path;        /* of its file, which may not be there yet; taken over */
     uint64_t promised; /* bytes that are its own whether it has allocated them or not */
 };
 

@@ -110,7 +110,7 @@ static size_t fill_block_characteristics(const struct scsi_nexus *nexus, uint8_t
     enum { BLOCK_ERASED_IS_READ = 0x40, CRYPTO_ERASED_IS_READ = 0x10 };
 
     put_be16(page, 1); /* does not rotate */
-    page[3] = (uint8_t)(CRYPTO_ERASED_IS_READ | (nexus->lun->is_thin ? BLOCK_ERASED_IS_READ : 0));
+    page[3] = nexus->lun->is_thin ? BLOCK_ERASED_IS_READ | CRYPTO_ERASED_IS_READ : 0;
     return 0x3c;
 }
 

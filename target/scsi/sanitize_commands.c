@@ -87,7 +87,11 @@ uint32_t run_sanitize_exit_failure(struct scsi_task *task)
 
 static uint32_t format(struct scsi_task *task, bool is_immediate)
 {
-    const struct sanitize_job job = {.is_format = true, .operation = DISK_DISCARD, .passes = 1};
+    /* What is fully provisioned keeps its space. */
+    const struct sanitize_job job = {.is_format = true,
+                                     .operation =
+                                         task->nexus->lun->is_thin ? DISK_DISCARD : DISK_ZERO,
+                                     .passes = 1};
 
     return sanitize_start(task, &job, is_immediate);
 }

@@ -23,6 +23,7 @@ ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1:exitcode=23"}
 BASE_NAME = "iqn.2012-11.com.example:wire"
 GROUP = "poc"
 MIB = 1 << 20
+SEGMENT = 8 << 40  # the most in one file of a volume
 
 
 def iqn(volume):
@@ -151,8 +152,9 @@ class Lab:
             image = self.state / "volumes" / f"{target['volume']}.img"
             if image.exists():
                 continue
-            with open(image, "wb") as file:
-                file.truncate(target["size"])
+            for at in range(0, target["size"], SEGMENT):
+                with open(f"{image}.{at // SEGMENT}" if at else image, "wb") as file:
+                    file.truncate(min(SEGMENT, target["size"] - at))
             image.with_suffix(".json").write_text(json.dumps({
                 "volume": target["volume"], "serial": str(number), "naa": f"6{number:031x}",
                 "size": target["size"], "block_size": target["block_size"], "generation": 1}))
