@@ -40,7 +40,7 @@ FIRST := $(if $(filter run demo test bench-%,$(MAKECMDGOALS)),deps)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run demo test unit integration fuzz bench-failover bench-libiscsi asan layers format install clean
+.PHONY: all deps run demo test unit integration fuzz bench-failover bench-libiscsi bench-random asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -115,6 +115,9 @@ bench-failover: $(FIRST) all
 
 bench-libiscsi: $(FIRST) all
 	@BUILD=$(O) /usr/bin/python3 tests/bench/libiscsi_suite.py --json $(O)/bench-libiscsi.json
+
+bench-random: $(FIRST) all
+	@BUILD=$(O) /usr/bin/python3 tests/bench/random_commands.py
 
 asan: all
 

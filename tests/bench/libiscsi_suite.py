@@ -46,7 +46,7 @@ def main():
     options.add_argument("--url", action="append",
                          help="iscsi://ADDRESS/IQN/LUN of a volume that may be overwritten; a "
                               "second one is another path to it")
-    options.add_argument("--limit", type=int, default=60, help="seconds for one test")
+    options.add_argument("--limit", type=int, default=120, help="seconds for one test")
     options.add_argument("--json", help="file for the results")
     options = options.parse_args()
     names = suite.list_tests(options.families)
