@@ -53,7 +53,8 @@ def main():
     volumes = [suite.Volume("url", {})] if options.url else suite.VOLUMES
     cluster = None
     if not options.url:
-        cluster = Cluster(Net(), volumes={volume.name: volume.keys for volume in volumes})
+        cluster = Cluster(Net(), volumes={volume.name: volume.keys for volume in volumes},
+                          settings={"nop_interval_s": 0})
 
     def urls_of(name):
         return options.url or [f"iscsi://{address}/{iqn(name)}/0" for address

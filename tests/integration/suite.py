@@ -40,7 +40,7 @@ class Volume:
 
 # GetLBAStatus.UnmapSingle asks for LBA i + 1 and wants the answer to begin at the next physical
 # block, which is the same only where that is one logical block; SBC-3 5.4.2 wants it to begin where
-# it was asked for. Sanitize.Reset sleeps for a minute.
+# it was asked for. Sanitize.Reset sleeps for a minute, so it has a volume of its own.
 ELSEWHERE = ("GetLBAStatus.UnmapSingle", "Sanitize.Reset")
 
 VOLUMES = (
