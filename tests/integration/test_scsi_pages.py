@@ -137,6 +137,37 @@ def test_whcp_4_4_mode_sense_6_with_dbd_of_the_required_pages(session):
         assert page == 0x3F or data[4] & 0x3F == page
 
 
+REQUIRED = {
+    "START STOP UNIT": (0x1B, None), "READ CAPACITY(10)": (0x25, None),
+    "READ CAPACITY(16)": (0x9E, 0x10), "READ(10)": (0x28, None), "WRITE(10)": (0x2A, None),
+    "READ(16)": (0x88, None), "WRITE(16)": (0x8A, None), "VERIFY(10)": (0x2F, None),
+    "VERIFY(16)": (0x8F, None), "SYNCHRONIZE CACHE(10)": (0x35, None),
+    "TEST UNIT READY": (0x00, None), "REQUEST SENSE": (0x03, None), "MODE SENSE(6)": (0x1A, None),
+    "READ KEYS": (0x5E, 0), "READ RESERVATION": (0x5E, 1), "REGISTER": (0x5F, 0),
+    "RESERVE": (0x5F, 1), "RELEASE": (0x5F, 2), "CLEAR": (0x5F, 3), "PREEMPT": (0x5F, 4),
+    "REGISTER AND IGNORE": (0x5F, 6), "UNMAP": (0x42, None), "GET LBA STATUS": (0x9E, 0x12),
+    "LOG SENSE": (0x4D, None), "POPULATE TOKEN": (0x83, 0x10), "WRITE USING TOKEN": (0x83, 0x11),
+    "RECEIVE ROD TOKEN INFORMATION": (0x84, 0x07),
+}
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_whcp_4_4_required_command_is_supported(session, name):
+    opcode, action = REQUIRED[name]
+    options = 1 if action is None else 2
+    data = session.command(report_opcodes(options, opcode, action or 0),
+                           read=255).assert_good().data_in
+    assert data[1] & 7 == 3 and data[4] == opcode
+
+
+def test_whcp_4_4_lun_reset_affects_only_its_unit_and_leaves_an_attention(node, session):
+    other = node.log_in("data2")
+    assert session.manage(LUN_RESET) == 0
+    assert session.command(TEST_UNIT_READY).code == RESET
+    session.command(TEST_UNIT_READY).assert_good()
+    other.command(TEST_UNIT_READY).assert_good()
+
+
 @pytest.mark.parametrize("opcode", [0x02, 0x40, 0xC1, 0xE7, 0xFF])
 def test_whcp_4_4_unknown_command_is_refused_at_once(session, opcode):
     task = session.command(bytes([opcode]) + bytes(15), read=512)
