@@ -32,6 +32,43 @@ void alua_free(struct alua *alua)
     *alua = (struct alua){.mode = SCSI_ALUA_OFF};
 }
 
+json_t *alua_encode(const struct scsi_lun *lun)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < lun->alua.count; i++) {
+        const struct alua_group *group = &lun->alua.groups[i];
+
+        if (group->status == STATUS_BY_COMMAND)
+            json_array_append_new(list, json_pack("{s:i, s:i, s:i}", "id", group->id, "configured",
+                                                  group->configured, "state", group->state));
+    }
+    return list;
+}
+
+static int number(json_t *json, const char *key)
+{
+    return (int)json_integer_value(json_object_get(json, key));
+}
+
+void alua_decode(struct scsi_lun *lun, json_t *json, bool is_same_run)
+{
+    struct alua *alua = &lun->alua;
+    size_t i;
+    json_t *element;
+
+    if (!is_same_run || !json_array_size(json))
+        return;
+    alua->groups = memory_new(json_array_size(json) * sizeof *alua->groups);
+    json_array_foreach (json, i, element)
+        alua->groups[alua->count++] = (struct alua_group){
+            .id = (uint16_t)number(element, "id"),
+            .status = STATUS_BY_COMMAND,
+            .configured = (enum scsi_access_state)number(element, "configured"),
+            .state = (enum scsi_access_state)number(element, "state"),
+        };
+}
+
 /* What a group goes on with: a state that a host has set stays until another one is configured. */
 static struct alua_group take_group(const struct alua *before,
                                     const struct scsi_port_group *configured)
@@ -87,9 +124,9 @@ void scsi_lun_set_port_groups(struct scsi_lun *lun, const struct scsi_port_group
                               size_t count)
 {
     struct alua before = lun->alua, *after = &lun->alua;
-    bool was_set = before.groups != NULL;
 
-    *after = (struct alua){.groups = memory_new(count * sizeof *after->groups), .count = count};
+    *after = (struct alua){
+        .groups = memory_new(count * sizeof *after->groups), .count = count, .is_configured = true};
     for (size_t i = 0; i < count; i++) {
         after->groups[i] = take_group(&before, &groups[i]);
         if (groups[i].mode > after->mode)
@@ -97,9 +134,10 @@ void scsi_lun_set_port_groups(struct scsi_lun *lun, const struct scsi_port_group
     }
     set_ports(lun);
     set_commands(lun);
-    if (was_set && before.mode != after->mode)
+    if (before.is_configured && before.mode != after->mode)
         attention_add_all(lun, SCSI_INQUIRY_CHANGED);
-    else if (after->mode != SCSI_ALUA_OFF && has_other_states(&before, after))
+    else if (before.is_configured && after->mode != SCSI_ALUA_OFF &&
+             has_other_states(&before, after))
         attention_add_all(lun, SCSI_ACCESS_CHANGED);
     alua_free(&before);
 }
@@ -187,7 +225,11 @@ static uint32_t set_port_groups(struct scsi_task *task)
 
     if (task->received == task->parameters_size && task->received % 4 == 0)
         result = walk_list(task, true);
-    return result ? result : walk_list(task, false);
+    if (result)
+        return result;
+    result = walk_list(task, false);
+    store_touch(task->nexus->lun); /* kept soon: after a power loss nobody relies on it */
+    return result;
 }
 
 uint32_t run_set_port_groups(struct scsi_task *task)

@@ -12,11 +12,16 @@ struct alua_group {
 
 struct alua {
     enum scsi_alua_mode mode;  /* of the logical unit: the most that one of its groups has */
-    struct alua_group *groups; /* owned; NULL before the first configuration */
+    struct alua_group *groups; /* owned */
+    bool is_configured;        /* false: what is there is what was kept */
     size_t count;
 };
 
 void alua_free(struct alua *alua);
+
+/* For the store: the states that hosts have set, until the power is lost. */
+json_t *alua_encode(const struct scsi_lun *lun);
+void alua_decode(struct scsi_lun *lun, json_t *json, bool is_same_run);
 
 /* Flags of the commands that are not there. */
 unsigned alua_missing(enum scsi_alua_mode mode);

@@ -165,9 +165,9 @@ static size_t fill_ports(const struct scsi_nexus *nexus, uint8_t *page)
     const struct alua *alua = &nexus->lun->alua;
     uint8_t *end = page;
 
-    if (!alua->count)
+    if (!alua->is_configured)
         end += put_port(end, nexus->relative_port, nexus->target_port);
-    for (size_t i = 0; i < alua->count && i < PORTS_MAXIMUM; i++)
+    for (size_t i = 0; alua->is_configured && i < alua->count && i < PORTS_MAXIMUM; i++)
         end += put_port(end, alua->groups[i].id, alua->groups[i].port_name);
     return (size_t)(end - page);
 }

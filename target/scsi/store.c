@@ -24,6 +24,7 @@ static const struct {
     void (*decode)(struct scsi_lun *lun, json_t *json, bool is_same_run);
 } parts[] = {
     {"mode", mode_encode, mode_decode},
+    {"port_groups", alua_encode, alua_decode},
     {"identifying_information", identify_encode, identify_decode},
     {"reservations", reserve_encode, reserve_decode},
     {"attentions", attention_encode, attention_decode},

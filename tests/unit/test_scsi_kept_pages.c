@@ -125,6 +125,40 @@ START_TEST(kept_values_of_bits_that_cannot_be_changed_do_not_count)
 }
 END_TEST
 
+static void set_state(uint8_t state)
+{
+    struct exchange *exchange = new_exchange(fixture.nexus, CDB("\xa4\x0a\0\0\0\0\0\0\0\x08\0\0"));
+
+    exchange->data[4] = state;
+    exchange->data[7] = 1;
+    ck_assert_uint_eq(execute(&fixture, exchange), SCSI_GOOD);
+    free(exchange);
+}
+
+START_TEST(access_states_that_a_host_has_set_stay_until_the_power_is_lost)
+{
+    bool is_saved = false;
+
+    make_access_explicit(&fixture);
+    test_unit_ready(fixture.nexus);
+    set_state(SCSI_STANDBY);
+    while (!is_saved) {
+        ev_run(fixture.loop, EVRUN_ONCE);
+        is_saved = !fake.next;
+    }
+    close_volume(&fixture);
+    open_lun("first");
+    make_access_explicit(&fixture);
+    ck_assert_uint_eq(test_unit_ready(fixture.nexus), SCSI_POWER_ON);
+    ck_assert_uint_eq(test_unit_ready(fixture.nexus), SCSI_IN_STANDBY);
+    close_volume(&fixture);
+    open_lun("second");
+    make_access_explicit(&fixture);
+    ck_assert_uint_eq(test_unit_ready(fixture.nexus), SCSI_POWER_ON);
+    ck_assert_uint_eq(test_unit_ready(fixture.nexus), SCSI_GOOD);
+}
+END_TEST
+
 static void tear_down_thick(void)
 {
     close_volume(&fixture);
@@ -162,6 +196,7 @@ int main(void)
     tcase_add_test(tests, what_cannot_be_kept_is_as_before_and_nobody_is_told);
     tcase_add_test(tests, the_answer_comes_when_the_page_is_safe);
     tcase_add_test(tests, kept_values_of_bits_that_cannot_be_changed_do_not_count);
+    tcase_add_test(tests, access_states_that_a_host_has_set_stay_until_the_power_is_lost);
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(thick, set_up_thick, tear_down_thick);
     tcase_add_test(thick, a_fully_provisioned_volume_has_no_thresholds);
