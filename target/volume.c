@@ -43,10 +43,14 @@ static struct disk *open_disk(const struct volume_surroundings *around,
     return disk;
 }
 
+/* Hosts are told when less than this share of a pool is left. */
+enum { POOL_WARNING_SHARE = 5 };
+
 static struct scsi_lun *open_lun(const struct volume_surroundings *around,
                                  const struct map_target *target, json_t *identity,
                                  struct disk *disk, struct scsi_store *store, char **error)
 {
+    const struct pool *pool = pools_find(around->pools, target->pool);
     json_t *tokens = token_store_load(around->directory, target->volume);
     const struct scsi_lun_config config = {
         .volume = target->volume,
@@ -58,6 +62,7 @@ static struct scsi_lun *open_lun(const struct volume_surroundings *around,
         .is_read_only = target->is_read_only,
         .is_thick = target->is_thick,
         .is_removable = target->is_removable,
+        .threshold = pool ? pool_size(pool) / POOL_WARNING_SHARE : 0,
         .report = port_report,
         .store = store,
         .state = volume_store_state(identity),

@@ -67,6 +67,11 @@ void pool_set(struct pool *pool, uint64_t size, const struct pool_member *member
     pool->measured = 0;
 }
 
+uint64_t pool_size(const struct pool *pool)
+{
+    return pool->size;
+}
+
 static int64_t now_ms(void)
 {
     struct timespec now;

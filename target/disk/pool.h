@@ -20,6 +20,9 @@ struct pool *pool_new(void);
 void pool_free(struct pool *pool);
 void pool_set(struct pool *pool, uint64_t size, const struct pool_member *members, size_t count);
 
+/* Bytes. */
+uint64_t pool_size(const struct pool *pool);
+
 /* A disk in the pool around `inner`, which is taken over. -ENOSPC when the pool is exhausted.
  * `path`: of its file. */
 struct disk *pool_disk_new(struct pool *pool, struct workers *workers, struct disk *inner,
