@@ -12,6 +12,7 @@ struct gate {
     uint64_t last_task; /* serial number */
     unsigned special;   /* tasks in the task set that are not simple */
     unsigned parked;    /* tasks that wait because of it */
+    unsigned exclusive; /* tasks that have a range alone, or wait for that */
 };
 
 void gate_open(struct gate *gate);
@@ -20,5 +21,8 @@ void gate_close(struct scsi_lun *lun);
 
 /* The task has joined the task set. true: it may go on; false: it is parked, task_start follows. */
 bool gate_enter(struct scsi_task *task);
+/* The task is to fetch its data from the medium piece by piece. true: it may; false: somebody has
+ * or wants the range alone, task_start follows. */
+bool gate_may_read(struct scsi_task *task);
 /* The task has left the task set; its range is free. */
 void gate_leave(struct scsi_task *task);

@@ -85,6 +85,10 @@ static enum scsi_next proceed(struct scsi_task *task, uint32_t result)
             task->then = NULL;
             result = step(task);
         } else if (task->stage == SCSI_BEGINNING && task->data) {
+            if (!gate_may_read(task)) {
+                result = SCSI_PENDING;
+                break;
+            }
             task->stage = SCSI_TRANSFERRING;
             return task->data->next;
         } else {
@@ -119,6 +123,7 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->copy = NULL;
     task->segment = 0;
     task->lock = NULL;
+    task->is_exclusive = false;
     list_append(&task->nexus->tasks, &task->link);
     if (gate_enter(task))
         return run(task);
@@ -128,10 +133,11 @@ enum scsi_next scsi_begin(struct scsi_task *task)
 
 void task_start(struct scsi_task *task)
 {
+    enum scsi_stage stage = task->stage;
     enum scsi_next next;
 
     task->stage = SCSI_BEGINNING;
-    next = run(task);
+    next = stage == SCSI_HELD ? proceed(task, SCSI_GOOD) : run(task);
     if (next != SCSI_WAIT)
         task->transport->on_next(task, next);
 }

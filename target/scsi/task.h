@@ -48,7 +48,7 @@ struct scsi_transport {
 /* The next step of a task; a value of enum scsi_result (result.h). */
 typedef uint32_t scsi_step(struct scsi_task *task);
 
-enum scsi_stage { SCSI_PARKED, SCSI_BEGINNING, SCSI_TRANSFERRING, SCSI_FINISHING };
+enum scsi_stage { SCSI_PARKED, SCSI_HELD, SCSI_BEGINNING, SCSI_TRANSFERRING, SCSI_FINISHING };
 
 struct scsi_task {
     /* Set by the transport. */
@@ -98,6 +98,7 @@ struct scsi_task {
     struct copy *copy;      /* owned; of a third-party copy, or NULL */
     struct gate_lock *lock; /* owned; the range that is the task's alone, or NULL */
     uint64_t number;        /* order of arrival at the logical unit */
+    bool is_exclusive;      /* has its range alone, or waits for that */
     struct order_item item; /* one request at a time; puts that go to a worker have their own */
     struct list link;
 };

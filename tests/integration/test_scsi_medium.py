@@ -13,6 +13,7 @@ from session import LUN_RESET
 
 NO_MEDIUM, REMOVAL_PREVENTED, MEDIUM_CHANGED = 0x023A00, 0x055302, 0x062800
 SANITIZING, FORMATTING, MISCOMPARE = 0x02041B, 0x020404, 0x0E1D00
+ORDERED = 2  # task attribute, RFC 7143 11.3.1
 OTHER = "iqn.2020-01.org.example:other"
 
 
@@ -109,6 +110,29 @@ def test_an_atomic_write_is_of_whole_physical_blocks(node):
     assert session.command(write_atomic(0, 1), write=bytes(512)).code == INVALID_FIELD
     beyond = session.command(write_atomic(64 * MIB // 512, 8), write=bytes(4096))
     assert beyond.code == LBA_OUT_OF_RANGE
+
+
+def test_nobody_reads_half_of_an_atomic_write(node):
+    writer, reader = node.log_in(), node.log_in(name=OTHER)
+    writer.command(write_atomic(0, 2048), write=bytes([1]) * MIB).assert_good()
+    for turn in range(2, 30):
+        write = writer.start(write_atomic(0, 2048), write=bytes([turn]) * MIB)
+        reads = [reader.start(read10(0, 2048), read=MIB) for _ in range(3)]
+        reader.wait(*reads)
+        writer.wait(write).assert_good()
+        for task in reads:
+            assert len(set(task.assert_good().data_in)) == 1, f"torn in turn {turn}"
+
+
+def test_an_ordered_command_comes_after_what_was_sent_before(node):
+    session = node.log_in()
+    first = session.start(write10(0, 512), write=pattern(512, 1))
+    ordered = session.start(read10(0, 512), read=512 * 512, attribute=ORDERED)
+    last = session.start(write10(0, 512), write=pattern(512, 2))
+    session.wait(first, ordered, last)
+    assert ordered.assert_good().data_in == pattern(512, 1)
+    first.assert_good(), last.assert_good()
+    assert read(session, 0, 512) == pattern(512, 2)
 
 
 def test_orwrite_adds_bits(node):

@@ -144,6 +144,71 @@ START_TEST(a_parked_task_meets_the_state_that_it_finds)
 }
 END_TEST
 
+static struct exchange *new_read(struct scsi_nexus *nexus)
+{
+    return new_exchange(nexus, CDB("\x28\0\0\0\0\x04\0\0\x10\0"));
+}
+
+/* WRITE ATOMIC(16) of eight blocks with all their data. */
+static struct exchange *begin_atomic(struct scsi_nexus *nexus)
+{
+    struct exchange *atomic = new_exchange(nexus, CDB("\x9c\0\0\0\0\0\0\0\0\x08\0\0\0\x08\0\0"));
+
+    memset(atomic->data, 7, 4096);
+    ck_assert_int_eq(scsi_begin(&atomic->task), SCSI_DATA_OUT);
+    ck_assert(scsi_put(&atomic->task, 0, atomic->data, 4096));
+    return atomic;
+}
+
+START_TEST(an_atomic_write_comes_between_reads_not_between_their_pieces)
+{
+    struct exchange *before = new_read(fixture.other), *behind = new_read(fixture.other);
+    struct exchange *atomic;
+
+    before->cut = behind->cut = 512;
+    ck_assert_int_eq(scsi_begin(&before->task), SCSI_DATA_IN);
+    atomic = begin_atomic(fixture.nexus);
+    ck_assert_int_eq(scsi_finish(&atomic->task), SCSI_WAIT);
+    ck_assert_int_eq(scsi_begin(&behind->task), SCSI_WAIT);
+    complete(&fixture, before, SCSI_DATA_IN);
+    ck_assert_uint_eq(before->data[4 * 512], 0);
+    ck_assert(!behind->has_next);
+    complete(&fixture, atomic, SCSI_WAIT);
+    ck_assert_uint_eq(result_of(&atomic->task), SCSI_GOOD);
+    complete(&fixture, behind, SCSI_WAIT);
+    ck_assert_uint_eq(behind->data[4 * 512 - 1], 0);
+    ck_assert_uint_eq(behind->data[4 * 512], 7);
+    ck_assert_uint_eq(behind->data[12 * 512 - 1], 7);
+    free(before);
+    free(behind);
+    free(atomic);
+}
+END_TEST
+
+START_TEST(aborts_let_the_others_go_on)
+{
+    struct exchange *before = new_read(fixture.other), *behind = new_read(fixture.other);
+    struct exchange *held = new_read(fixture.nexus), *atomic;
+
+    ck_assert_int_eq(scsi_begin(&before->task), SCSI_DATA_IN);
+    atomic = begin_atomic(fixture.nexus);
+    ck_assert_int_eq(scsi_finish(&atomic->task), SCSI_WAIT);
+    ck_assert_int_eq(scsi_begin(&behind->task), SCSI_WAIT);
+    ck_assert_int_eq(scsi_begin(&held->task), SCSI_WAIT);
+    scsi_abort(&held->task);
+    ck_assert(held->is_aborted);
+    scsi_abort(&atomic->task);
+    ck_assert(atomic->is_aborted);
+    complete(&fixture, behind, SCSI_WAIT);
+    ck_assert_uint_eq(behind->data[4 * 512], 0);
+    scsi_abort(&before->task);
+    free(before);
+    free(behind);
+    free(held);
+    free(atomic);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gate");
@@ -155,6 +220,8 @@ int main(void)
     tcase_add_test(tests, tasks_behind_an_ordered_one_go_on_after_it);
     tcase_add_test(tests, a_parked_task_ends_when_it_is_aborted);
     tcase_add_test(tests, a_parked_task_meets_the_state_that_it_finds);
+    tcase_add_test(tests, an_atomic_write_comes_between_reads_not_between_their_pieces);
+    tcase_add_test(tests, aborts_let_the_others_go_on);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
