@@ -83,6 +83,7 @@ bool gate_enter(struct scsi_task *task)
 
     task->number = ++gate->last_task;
     gate->special += is_special(task);
+    gate->is_ordering |= task->attribute == SCSI_ORDERED;
     if (!must_wait(task))
         return true;
     task->stage = SCSI_PARKED;
