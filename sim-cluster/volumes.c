@@ -135,7 +135,7 @@ static int set_file_size(int fd, const struct volume_config *volume, uint64_t si
 /* The size is in force when this returns; what a thick volume promises is there. */
 static int set_size(const char *path, const struct volume_config *volume, uint64_t size)
 {
-    int error = 0;
+    int error = size > VOLUME_MAXIMUM ? -EFBIG : 0;
 
     for (unsigned i = 0; i < segment_count(size) && !error; i++) {
         char *file = segment_path(path, i);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define SEGMENT_SIZE ((uint64_t)8 << 40)
+#define VOLUME_MAXIMUM ((uint64_t)64 << 40) /* bytes of a volume */
 
 static inline unsigned segment_count(uint64_t size)
 {
