@@ -3,6 +3,7 @@
 #include "target/base/event.h"
 #include "target/base/memory.h"
 #include "target/copy_source.h"
+#include "target/faulty_port.h"
 #include "target/iscsi/access.h"
 #include "target/portal.h"
 
@@ -175,6 +176,7 @@ static json_t *open_volumes(struct node *node)
         volume = volume_open(&around, target, &error);
         if (volume) {
             list_append(&node->service.volumes, &volume->link);
+            volume_follow_faults(volume, &node->service.faults);
             continue;
         }
         failed = failed ? failed : json_object();
@@ -182,6 +184,34 @@ static json_t *open_volumes(struct node *node)
         free(error);
     }
     return failed;
+}
+
+/* Wraps what the rules need, lets go what rules held that are gone. */
+static void on_faults_changed(void *owner)
+{
+    struct node *node = owner;
+
+    LIST_FOR_EACH (element, &node->service.volumes)
+        volume_follow_faults(container_of(element, struct volume, link), &node->service.faults);
+    faulty_port_follow(&node->service);
+}
+
+static void take_faults(void *owner, int64_t id, json_t *request)
+{
+    struct node *node = owner;
+
+    if (node->is_started)
+        faults_take(&node->service.faults, node->child, id, request);
+    else
+        child_refuse(node->child, id, "not started");
+}
+
+static void tell_fault_counts(void *owner, int64_t id, json_t *request)
+{
+    (void)request;
+    struct node *node = owner;
+
+    faults_tell_counts(&node->service.faults, node->child, id);
 }
 
 static void follow_map(struct node *node, const struct map *before)
@@ -280,6 +310,8 @@ static void take_start(void *owner, int64_t id, json_t *request)
     node->run = run ? memory_copy_text(run) : NULL;
     node->is_started = true;
     service_init(&node->service, node->loop, number, &host_settings, on_idle, node);
+    faults_init(&node->service.faults, node->loop, on_faults_changed, node);
+    node->service.faults.node = number;
     node->peers = copy_source_new(&node->service, node->workers, volumes);
     child_start_events(node->child, "target", number);
     child_reply(node->child, id, NULL);
@@ -428,6 +460,8 @@ const struct child_request node_requests[] = {
     {"sessions", tell_sessions},
     {"release", take_release},
     {"isolate", take_isolate},
+    {"faults", take_faults},
+    {"fault_counts", tell_fault_counts},
     {"stop", take_stop},
     {NULL, NULL},
 };

@@ -145,7 +145,7 @@ static bool has_lun(const struct session *session, uint64_t lun)
     return scsi_lun_is_there(lun);
 }
 
-static const struct port_operations operations = {
+const struct port_operations port_operations = {
     .task_size = sizeof(struct scsi_task),
     .begin = begin,
     .put = put,
@@ -173,14 +173,15 @@ void port_format_target(char name[static PORT_NAME_SIZE], const char *target, ui
     snprintf(name, PORT_NAME_SIZE, "%s,t,0x%04x", target, tpgt);
 }
 
-void port_open(struct session *session, struct scsi_lun *lun)
+void port_open(struct session *session, struct scsi_lun *lun,
+               const struct port_operations *operations)
 {
     char initiator[PORT_NAME_SIZE], target[PORT_NAME_SIZE], isid[2 * ISID_SIZE + 3];
 
     text_format_binary(isid, session->isid, ISID_SIZE);
     snprintf(initiator, sizeof(initiator), "%s,i,%s", session->initiator, isid);
     port_format_target(target, session->target, session->tpgt);
-    session->port.operations = &operations;
+    session->port.operations = operations;
     session->port.nexus = scsi_nexus_new(lun, initiator, target, session->tpgt, session);
 }
 

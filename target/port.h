@@ -12,6 +12,11 @@ void port_format_target(char name[static PORT_NAME_SIZE], const char *target, ui
 /* A unit attention as an asynchronous message; `owner` is the session. */
 void port_report(void *owner, const uint8_t *sense, size_t length);
 
-/* Gives the session an I_T nexus at the logical unit. */
-void port_open(struct session *session, struct scsi_lun *lun);
+/* What every port does when nothing stands in front of it. */
+extern const struct port_operations port_operations;
+
+/* Gives the session an I_T nexus at the logical unit. `operations`: port_operations, or what passes
+ * on to them. */
+void port_open(struct session *session, struct scsi_lun *lun,
+               const struct port_operations *operations);
 void port_close(struct session *session);

@@ -13,8 +13,7 @@ static struct service *service_of(struct host *host)
 
 struct volume *service_find_volume(struct service *service, const char *target)
 {
-    LIST_FOR_EACH(node, &service->volumes)
-    {
+    LIST_FOR_EACH (node, &service->volumes) {
         struct volume *volume = container_of(node, struct volume, link);
 
         if (!strcasecmp(volume->target, target))
@@ -62,7 +61,7 @@ static enum login_status attach(struct host *host, struct session *session)
     if (!volume || volume->is_leaving)
         return LOGIN_SERVICE_UNAVAILABLE;
     volume->sessions++;
-    port_open(session, volume->lun);
+    port_open(session, volume->lun, service_of(host)->port);
     return LOGIN_ACCEPTED;
 }
 
@@ -81,9 +80,11 @@ static const struct host_operations operations = {admit, route, list, attach, de
 void service_init(struct service *service, struct ev_loop *loop, int node,
                   const struct host_settings *settings, service_volume_idle *on_idle, void *owner)
 {
-    *service = (struct service){.node = node, .on_idle = on_idle, .owner = owner};
+    *service = (struct service){
+        .node = node, .on_idle = on_idle, .owner = owner, .port = &port_operations};
     host_init(&service->host, &operations, settings, loop);
     list_init(&service->volumes);
+    list_init(&service->faulty_tasks);
 }
 
 unsigned service_each_session(struct service *service, const char *target,

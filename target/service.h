@@ -2,6 +2,7 @@
  * sessions to the logical unit of their target. */
 #pragma once
 
+#include "target/base/faults.h"
 #include "target/iscsi/host.h"
 #include "target/iscsi/map.h"
 #include "target/iscsi/session.h"
@@ -12,10 +13,13 @@ typedef void service_volume_idle(void *owner, struct volume *volume);
 struct service {
     struct host host;
     int node;
-    struct map *map;              /* owned; NULL before the first one */
-    struct list volumes;          /* that this node is controller of */
-    service_volume_idle *on_idle; /* the last session of a volume is gone */
-    void *owner;                  /* borrowed */
+    struct map *map;                    /* owned; NULL before the first one */
+    struct list volumes;                /* that this node is controller of */
+    service_volume_idle *on_idle;       /* the last session of a volume is gone */
+    void *owner;                        /* borrowed */
+    const struct port_operations *port; /* what new sessions get */
+    struct faults faults;
+    struct list faulty_tasks; /* faulty_port.c */
 };
 
 void service_init(struct service *service, struct ev_loop *loop, int node,

@@ -101,6 +101,8 @@ struct volume *volume_open(const struct volume_surroundings *around,
         return NULL;
     volume = memory_new(sizeof(*volume));
     volume->target = memory_copy_text(target->name);
+    volume->name = memory_copy_text(target->volume);
+    volume->directory = memory_copy_text(around->directory);
     volume->lun = lun;
     volume->store = store;
     list_init(&volume->link);
@@ -171,13 +173,36 @@ void volume_follow(struct volume *volume, const struct map *map, const struct ma
         scsi_lun_inventory_changed(volume->lun);
 }
 
+void volume_follow_faults(struct volume *volume, struct faults *faults)
+{
+    if (volume->faulty) {
+        struct disk *inner = faulty_disk_follow(volume->faulty);
+
+        if (!inner)
+            return;
+        scsi_lun_swap_disk(volume->lun, inner);
+        volume->faulty = NULL;
+    } else if (faults_need(faults, FAULT_DISK)) {
+        char *ledger = memory_format("%s/%s.harm.jsonl", volume->directory, volume->name);
+
+        volume->faulty = faulty_disk_new(faults, volume->name, ledger);
+        faulty_disk_set_inner(volume->faulty,
+                              scsi_lun_swap_disk(volume->lun, faulty_disk_of(volume->faulty)));
+        free(ledger);
+    }
+}
+
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner)
 {
     struct scsi_lun *lun = volume->lun;
 
     event(EVENT_VOLUME_CLOSED, text("target", volume->target));
     list_remove(&volume->link);
+    if (volume->faulty)
+        faulty_disk_settle(volume->faulty);
     free(volume->target);
+    free(volume->name);
+    free(volume->directory);
     free(volume);
     scsi_lun_close(lun, done, owner);
 }

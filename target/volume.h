@@ -2,17 +2,21 @@
  * unit. */
 #pragma once
 
+#include "target/base/faults.h"
 #include "target/base/list.h"
-#include "target/disk/workers.h"
+#include "target/disk/faulty.h"
 #include "target/iscsi/map.h"
 #include "target/pools.h"
 #include "target/scsi/lun.h"
 
 struct volume {
     struct list link;
-    char *target;             /* owned; the target's name */
-    struct scsi_lun *lun;     /* owned; NULL while it is being closed */
-    struct scsi_store *store; /* borrowed: the logical unit's */
+    char *target;               /* owned; the target's name */
+    char *name;                 /* owned; of the volume */
+    char *directory;            /* owned; where it lies */
+    struct faulty_disk *faulty; /* in front of the disk of the logical unit, whose it is; or NULL */
+    struct scsi_lun *lun;       /* owned; NULL while it is being closed */
+    struct scsi_store *store;   /* borrowed: the logical unit's */
     uint32_t sessions;
     bool is_leaving; /* no new session: it moves to another node */
 };
@@ -34,5 +38,7 @@ struct volume *volume_open(const struct volume_surroundings *around,
 /* Size, portal groups that the target is exported in, and their access states are as the map says;
  * hosts are told what differs. `before`: the map that was in force, or NULL. */
 void volume_follow(struct volume *volume, const struct map *map, const struct map *before);
+/* Puts faults in front of the disk, or takes them away, as the rules need it. */
+void volume_follow_faults(struct volume *volume, struct faults *faults);
 /* No session may be left. Flushes, closes, frees; then calls done, maybe from within. */
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner);

@@ -32,6 +32,7 @@ static const char *const names[] = {
     [EVENT_SESSION_CLOSED] = "session.closed",
     [EVENT_CONNECTION_CLOSED] = "connection.closed",
     [EVENT_TASK_MANAGEMENT] = "task_management",
+    [EVENT_FAULT_HIT] = "fault.hit",
 };
 
 /* Set once at start, as the log level is: an event has no other way to its process. */

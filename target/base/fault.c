@@ -130,7 +130,7 @@ bool fault_matches(const struct fault_rule *rule, const struct fault_point *poin
         if (rule->values[key].is_given &&
             !holds((enum fault_key_index)key, &rule->values[key], point))
             return false;
-    return true;
+    return !point->accepts || point->accepts(rule, point->what);
 }
 
 bool fault_is_over(const struct fault_rule *rule, double now)

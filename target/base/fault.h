@@ -108,6 +108,9 @@ struct fault_point {
     int pdu;                   /* opcode; -1 */
     int command;               /* opcode | service action << 8; -1 */
     int64_t lba, blocks, size; /* lba -1: none */
+    /* Whether the rule's kind does anything here; NULL: it does. */
+    bool (*accepts)(const struct fault_rule *rule, const void *what);
+    const void *what; /* borrowed: for accepts */
 };
 
 /* A rule of `KIND key=value ...`, one word each, or in one text with blanks between the words and

@@ -65,6 +65,14 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     return lun;
 }
 
+struct disk *scsi_lun_swap_disk(struct scsi_lun *lun, struct disk *disk)
+{
+    struct disk *old = lun->order.disk;
+
+    lun->order.disk = disk;
+    return old;
+}
+
 static void on_flushed(struct disk_io *io)
 {
     struct scsi_lun *lun = container_of(io, struct scsi_lun, flush);

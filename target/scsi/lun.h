@@ -51,6 +51,10 @@ struct scsi_port_group {
 struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config *config,
                               struct disk *disk);
 
+/* Puts another disk in the place of the one there is, which is returned: the caller's. Requests
+ * under way end at the old one. */
+struct disk *scsi_lun_swap_disk(struct scsi_lun *lun, struct disk *disk);
+
 /* No task and no nexus may be left. Flushes, closes the disk, frees the logical unit, then calls
  * done with 0 or -errno (of the flush), from the loop or from within this call. */
 typedef void scsi_lun_closed(void *owner, int error);

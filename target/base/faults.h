@@ -1,0 +1,41 @@
+/* The fault rules in force in one process: replaced as a whole by the supervisor, asked at every
+ * seam that is wrapped, counted, and told of by events (at most 20 a second for each rule). */
+#pragma once
+
+#include "target/base/child.h"
+#include "target/base/fault.h"
+
+/* Rules came, went or ended: wrap what they need, let go what the others held. From the loop. */
+typedef void faults_changed(void *owner);
+
+struct faults_entry;
+
+struct faults {
+    struct ev_loop *loop; /* borrowed */
+    int node;
+    struct faults_entry *entries; /* owned, in the order given */
+    size_t count;
+    json_t *fired;   /* owned; ids of rules that have struck elsewhere; NULL: none */
+    ev_timer change; /* when the next rule ends */
+    faults_changed *on_changed;
+    void *owner; /* borrowed */
+};
+
+void faults_init(struct faults *faults, struct ev_loop *loop, faults_changed *on_changed,
+                 void *owner);
+
+/* The requests `faults` and `fault_counts`. */
+void faults_take(struct faults *faults, struct child *child, int64_t id, const json_t *request);
+void faults_tell_counts(const struct faults *faults, struct child *child, int64_t id);
+
+/* Whether some rule may still strike at this kind of place. */
+bool faults_need(const struct faults *faults, enum fault_where where);
+/* The next rule from *index on that strikes at the point; NULL: none. *index goes on. */
+struct fault_rule *faults_strike(struct faults *faults, const struct fault_point *point,
+                                 size_t *index);
+/* The same, of this kind only, without striking: the first that matches. */
+struct fault_rule *faults_match(struct faults *faults, const struct fault_point *point,
+                                const char *kind);
+/* Whether the rule is there, enabled, and its time is not over: what it holds stays held. */
+bool faults_hold(const struct faults *faults, const struct fault_rule *rule);
+bool fault_is_kind(const struct fault_rule *rule, const char *kind);
