@@ -360,7 +360,7 @@ static void manage(struct session *session, enum port_function function, struct 
     struct faulty_task *one = task ? find(task) : NULL;
 
     if (one && (one->deed != DEED_MUTE || one->is_done)) {
-        task_abort(task);
+        abort_task(task);
         done(owner, true);
         return;
     }

@@ -87,7 +87,7 @@ def test_hang_lasts_as_long_as_its_rule(node, session):
     task = session.start(write10(0, 8), write=other)
     assert is_unanswered(session, task)
     assert read(session).assert_good().data_in == DATA
-    node.node.events.wait("fault.hit", kind="command.hang", initiator=HOST, volume="data1")
+    node.node.events.wait("fault.hit", fault="command.hang-1", initiator=HOST, volume="data1")
     clear_faults(node.node)
     session.wait(task).assert_good()
     assert read(session).assert_good().data_in == other
