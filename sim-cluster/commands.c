@@ -202,6 +202,13 @@ int command_floating_ip(const struct options *options)
     return move(options, "floating-ip", "address", "ADDRESS");
 }
 
+int command_heal(const struct options *options)
+{
+    if (options->count)
+        return command_refuse("heal takes no %s", options->arguments[0]);
+    return command_change(options, json_pack("{s:s}", "request", "heal"), "everything is back");
+}
+
 /* The lock is free when the supervisor and with it all its children are gone. */
 static bool wait_for_lock(const char *directory)
 {

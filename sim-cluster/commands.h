@@ -10,6 +10,8 @@ struct options {
     const char *state;  /* --state; NULL: not given. Borrowed, as all texts here. */
     const char *config; /* -c */
     const char *portal_group, *initiator;
+    const char *since;                             /* RFC 3339, or a duration */
+    const char *junit, *json_file, *report, *seed; /* of a scenario */
     bool is_json, is_detached, is_following, is_verbose, is_forced;
     char **arguments; /* what is no option */
     int count;
@@ -19,7 +21,7 @@ typedef int command_run(const struct options *options);
 
 command_run command_up, command_down, command_status, command_node, command_target,
     command_floating_ip, command_volume, command_pool, command_export, command_alua, command_events,
-    command_demo;
+    command_demo, command_heal, command_run_scenario;
 
 /* The probe has options of its own; what it is not told it learns from the cluster. */
 int command_probe(const char *state, int argc, char **argv);

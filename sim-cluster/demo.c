@@ -5,6 +5,7 @@
 #include "sim-cluster/commands.h"
 #include "sim-cluster/console.h"
 #include "sim-cluster/demo_table.h"
+#include "sim-cluster/scenario_cluster.h"
 #include "target/base/event.h"
 #include "target/base/memory.h"
 
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,31 +119,6 @@ static void watch(struct demo *demo, int duration_ms)
 
 /* ---- the cluster and the probe ---- */
 
-/* Addresses of its own, so that it disturbs no other cluster. NULL, or an owned sentence. */
-static char *write_config(struct demo *demo)
-{
-    unsigned char random = 0;
-    FILE *file = fopen(demo->config, "we");
-
-    if (!file)
-        return memory_format("%s: %s", demo->config, strerror(errno));
-    if (getrandom(&random, 1, 0) < 0)
-        random = 0;
-    int net = 64 + random % 128;
-
-    fprintf(file,
-            "[cluster]\nbase_name = iqn.2012-11.com.example:demo\nnode_timeout_ms = 1000\n"
-            "[portal_group poc]\nfloating_ip = 127.%d.1.100/24\nfloating_ip = 127.%d.2.100/24\n",
-            net, net);
-    for (int node = 1; node <= 3; node++)
-        fprintf(file, "[node %d]\nportal = 127.%d.1.%d poc\nportal = 127.%d.2.%d poc\n", node, net,
-                node, net, node);
-    for (int volume = 1; volume <= 2; volume++)
-        fprintf(file, "[volume data%d]\nsize = 1G\n[export data%d]\nportal_group = poc\n", volume,
-                volume);
-    return fclose(file) ? memory_format("%s: %s", demo->config, strerror(errno)) : NULL;
-}
-
 static char *begin(struct demo *demo)
 {
     char *wrong;
@@ -153,7 +128,7 @@ static char *begin(struct demo *demo)
         return memory_format("/tmp: %s", strerror(errno));
     snprintf(demo->config, sizeof(demo->config), "%s/demo.ini", demo->state);
     snprintf(demo->report, sizeof(demo->report), "%s/probe.json", demo->state);
-    wrong = write_config(demo);
+    wrong = scenario_config_write(demo->config, NULL);
     if (wrong)
         return wrong;
     say("A cluster of three nodes, two floating IPs and two volumes comes up.");

@@ -10,6 +10,7 @@
 #define TAKES_FOLLOW 8
 #define TAKES_FORCE 16
 #define TAKES_EXPORT 32
+#define TAKES_RUN 64
 
 /* clang-format off */
 static const struct verb {
@@ -28,7 +29,9 @@ static const struct verb {
     { "pool",        TAKES_STATE | TAKES_JSON,                command_pool,        "pool NAME resize SIZE", "give a pool another size" },
     { "export",      TAKES_STATE | TAKES_JSON | TAKES_EXPORT, command_export,      "export add|remove VOLUME --portal-group G [--initiator I]", "change who may reach a volume" },
     { "alua",        TAKES_STATE | TAKES_JSON,                command_alua,        "alua GROUP STATE", "set a portal group's asymmetric access state" },
-    { "events",      TAKES_STATE | TAKES_JSON | TAKES_FOLLOW, command_events,      "events [--follow] [--json]", "what has happened, and what happens" },
+    { "heal",        TAKES_STATE | TAKES_JSON,                command_heal,        "heal [--json]", "bring everything back: all nodes up" },
+    { "run",         TAKES_STATE | TAKES_RUN,                 command_run_scenario, "run FILE.ini [--junit FILE] [--json FILE] [--report FILE.html] [--seed N]", "run a scenario: steps, expectations, a verdict" },
+    { "events",      TAKES_STATE | TAKES_JSON | TAKES_FOLLOW, command_events,      "events [--follow] [--since TIME] [--json]", "what has happened, and what happens" },
     { "demo",        0,                                       command_demo,        "demo", "a cluster of its own, a load, and three failovers" },
 };
 /* clang-format on */
@@ -69,7 +72,13 @@ static int print_verb_help(const struct verb *verb)
         puts("\n  --portal-group NAME  where\n"
              "  --initiator NAME     to whom; without it: add to any, remove from all");
     if (verb->takes & TAKES_FOLLOW)
-        puts("\n  --follow    go on until the cluster is down");
+        puts("\n  --follow      go on until the cluster is down\n"
+             "  --since TIME  from then on: RFC 3339, or how long ago: 30s, 5m");
+    if (verb->takes & TAKES_RUN)
+        puts("\n  --junit FILE        the verdict for a build server\n"
+             "  --json FILE         the whole record\n"
+             "  --report FILE.html  the same as one page to look at\n"
+             "  --seed N            the one that an earlier run has printed");
     return EXIT_DONE;
 }
 
@@ -115,6 +124,11 @@ static const char **find_text(struct options *options, int takes, const char *na
         {"--config", TAKES_UP, &options->config},
         {"--portal-group", TAKES_EXPORT, &options->portal_group},
         {"--initiator", TAKES_EXPORT, &options->initiator},
+        {"--since", TAKES_FOLLOW, &options->since},
+        {"--junit", TAKES_RUN, &options->junit},
+        {"--json", TAKES_RUN, &options->json_file},
+        {"--report", TAKES_RUN, &options->report},
+        {"--seed", TAKES_RUN, &options->seed},
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)

@@ -1,6 +1,7 @@
 #include "sim-cluster/requests.h"
 
 #include "sim-cluster/change_requests.h"
+#include "sim-cluster/heal.h"
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "sim-cluster/node_verbs.h"
@@ -232,6 +233,7 @@ static const struct {
     { "pool",           change_answer_pool },
     { "export",         change_answer_export },
     { "alua",           change_answer_alua },
+    { "heal",           heal_answer },
     { "events",         answer_events },
     { "down",           answer_down },
     { "probe-defaults", answer_probe },

@@ -237,6 +237,29 @@ char *config_parse_size(void *field, const char *value, const struct config_key 
     return NULL;
 }
 
+char *config_parse_duration(void *field, const char *value, const struct config_key *key, int line)
+{
+    (void)line;
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    char *end;
+    long long number;
+    int64_t ms = -1;
+
+    errno = 0;
+    number = strtoll(value, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+        if (!strcmp(end, units[i].unit) && !errno && number <= key->most / units[i].ms)
+            ms = number * units[i].ms;
+    if (!isdigit((unsigned char)*value) || ms < key->least || ms > key->most)
+        return memory_format("must be a duration such as 500ms, 5s or 2m, from %lld to %lld ms",
+                             (long long)key->least, (long long)key->most);
+    *(int *)field = (int)ms;
+    return NULL;
+}
+
 char *config_parse_flag(void *field, const char *value, const struct config_key *key, int line)
 {
     (void)key, (void)line;

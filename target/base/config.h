@@ -42,10 +42,10 @@ struct config_table {
 /* NULL, or an owned sentence. Sections may come in any order; one given twice is refused. */
 char *config_read(const char *path, const struct config_table *table, void *owner);
 
-/* Parsers for rows. The field is an int, a uint64_t (binary units k M G T), a bool, an owned text,
- * or an int that indexes `words`. */
-config_parse config_parse_number, config_parse_size, config_parse_flag, config_parse_text,
-    config_parse_choice;
+/* Parsers for rows. The field is an int, a uint64_t (binary units k M G T), an int of milliseconds
+ * (500ms, 5s, 2m, 1h), a bool, an owned text, or an int that indexes `words`. */
+config_parse config_parse_number, config_parse_size, config_parse_duration, config_parse_flag,
+    config_parse_text, config_parse_choice;
 
 /* For things that repeat: room for one more element, zeroed, in the array at *array. */
 void *config_append(void *array, size_t *count, size_t size);

@@ -1,0 +1,33 @@
+/* What came of a scenario: each expectation against the record of the run. Pure.
+ *
+ * The record: {"title", "scenario", "seed", "steady", "over", "ended" (RFC 3339), "places" (as of
+ * the steady state, scenario_words.h), "final" (status at the end of the steps), "events", "probe"
+ * (its report or null), "load_code", "steps": [{"name", "at", "did", "code", "said"}], "trouble":
+ * [sentence]}. */
+#pragma once
+
+#include "sim-cluster/scenario.h"
+
+#include <jansson.h>
+
+struct scenario_expectation {
+    const char *name, *value; /* "stall_below", "DURATION" */
+    const char *help, *example;
+    bool needs_probe;
+    /* NULL, or an owned phrase. */
+    char *(*check)(const char *value);
+    /* Gives *passed; the evidence is owned. */
+    char *(*judge)(const char *value, json_t *record, bool *passed);
+};
+
+extern const struct scenario_expectation scenario_expectations[]; /* ends with a name of NULL */
+
+const struct scenario_expectation *scenario_find_expectation(const char *name);
+char *scenario_check_claim(const struct scenario_claim *claim);
+bool scenario_needs_probe(const struct scenario_claim *claim);
+
+/* Adds "expectations": [{"what", "passed", "evidence"}] and "passed" to the record. */
+void scenario_judge(const struct scenario *scenario, json_t *record);
+
+/* Unix time; 0: not a time. */
+double scenario_time(const char *stamp);
