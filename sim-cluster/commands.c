@@ -4,10 +4,13 @@
 #include "sim-cluster/console.h"
 #include "sim-cluster/state_directory.h"
 #include "sim-cluster/tables.h"
+#include "target/base/config.h"
+#include "target/base/event.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +265,32 @@ static void print_event(const struct options *options, const json_t *event)
     fflush(stdout);
 }
 
+/* Begins with what RFC 3339 begins with; or a duration before now. */
+static bool parse_since(const char *text, char stamp[static EVENT_TIME_SIZE])
+{
+    static const struct config_key key = {.least = 0, .most = INT_MAX};
+    struct tm when;
+    int ms = 0;
+
+    if (strptime(text, "%Y-%m-%dT%H:%M:%S", &when)) {
+        snprintf(stamp, EVENT_TIME_SIZE, "%s", text);
+        return true;
+    }
+    char *wrong = config_parse_duration(&ms, text, &key, 0);
+    bool is_good = !wrong;
+
+    free(wrong);
+    event_format_time(stamp, event_now() - ms / 1000.0);
+    return is_good;
+}
+
+static bool is_wanted(const struct options *options, const json_t *event)
+{
+    const char *time = json_string_value(json_object_get(event, "time"));
+
+    return !options->since || (time && strcmp(time, options->since) >= 0);
+}
+
 /* Prints the lines of a record that begin before `limit`, or all when it is negative. false: there
  * is no record. */
 static bool print_record(const struct options *options, const char *directory, const char *name,
@@ -277,7 +306,7 @@ static bool print_record(const struct options *options, const char *directory, c
     while ((limit < 0 || ftell(file) < limit) && getline(&line, &capacity, file) > 0) {
         json_t *event = json_loads(line, 0, NULL);
 
-        if (event)
+        if (event && is_wanted(options, event))
             print_event(options, event);
         json_decref(event);
     }
@@ -307,21 +336,36 @@ static int follow(const struct options *options)
     return EXIT_DONE;
 }
 
-int command_events(const struct options *options)
+/* With --since as a time. */
+static int show_events(const struct options *options)
 {
     char *directory;
 
-    if (options->count)
-        return command_refuse("events takes no %s", options->arguments[0]);
     if (options->is_following)
         return follow(options);
     directory = state_directory_default(options->state);
     if (!directory)
         return command_fail(memory_copy_text("there is no $HOME: name a state directory with "
                                              "--state"));
+    if (options->since)
+        print_record(options, directory, "events.jsonl.1", -1);
     bool has_record = print_record(options, directory, "events.jsonl", -1);
     int code = has_record ? EXIT_DONE : command_fail(explain(directory, -ENOENT));
 
     free(directory);
     return code;
+}
+
+int command_events(const struct options *options)
+{
+    struct options resolved = *options;
+    char since[EVENT_TIME_SIZE];
+
+    if (options->count)
+        return command_refuse("events takes no %s", options->arguments[0]);
+    if (options->since && !parse_since(options->since, since))
+        return command_refuse("--since takes a time such as 2026-01-31T12:00:00Z, or 30s, 5m, 2h");
+    if (options->since)
+        resolved.since = since;
+    return show_events(&resolved);
 }

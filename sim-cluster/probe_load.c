@@ -226,5 +226,6 @@ void probe_load_free(struct probe_load *load)
     free(load->busy);
     free(load->sector);
     free(load->figures.stalls);
+    free(load->figures.timeline.steps);
     probe_model_free(load->model);
 }

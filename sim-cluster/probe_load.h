@@ -11,6 +11,7 @@
 #include "sim-cluster/probe_model.h"
 #include "sim-cluster/probe_session.h"
 #include "sim-cluster/probe_stall.h"
+#include "sim-cluster/probe_timeline.h"
 
 enum probe_phase { PHASE_CONNECT, PHASE_LOAD, PHASE_DRAIN, PHASE_VERIFY, PHASE_DONE };
 
@@ -22,6 +23,7 @@ struct probe_figures {
     uint64_t load_us; /* how long the load ran */
     uint64_t retries, errors, reconnects;
     uint64_t blocks_written, blocks_verified;
+    struct probe_timeline timeline;
     struct probe_stall *stalls; /* owned */
     size_t stall_count;
     char not_verified[PROBE_WHY_SIZE * 2]; /* why the disk was not read back; empty: it was */

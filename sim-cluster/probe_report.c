@@ -199,6 +199,21 @@ static json_t *stalls_of(const struct probe_figures *figures)
     return stalls;
 }
 
+static json_t *timeline_of(const struct probe_load *load)
+{
+    const struct probe_timeline *timeline = &load->figures.timeline;
+    json_t *operations = json_array(), *longest = json_array();
+    char stamp[EVENT_TIME_SIZE];
+
+    for (size_t i = 0; i < timeline->count; i++) {
+        json_array_append_new(operations, json_integer(timeline->steps[i].operations));
+        json_array_append_new(longest, json_integer(timeline->steps[i].longest_us));
+    }
+    event_format_time(stamp, event_now() - (double)(probe_now_us() - load->started_us) / 1e6);
+    return json_pack("{s:s, s:i, s:o, s:o}", "begun", stamp, "step_ms", PROBE_TIMELINE_STEP_MS,
+                     "operations", operations, "longest_us", longest);
+}
+
 static void set_number(json_t *report, const char *name, uint64_t value)
 {
     json_object_set_new(report, name, json_integer((json_int_t)value));
@@ -234,6 +249,7 @@ json_t *probe_report(const struct probe_load *load)
                                   (json_int_t)latency->largest));
     set_number(report, "longest_stall_ms", longest_stall_ms(figures));
     json_object_set_new(report, "stalls", stalls_of(figures));
+    json_object_set_new(report, "timeline", timeline_of(load));
     set_number(report, "reconnects", figures->reconnects);
     set_number(report, "redirects", load->session.redirects);
     set_counts(report, load);

@@ -72,6 +72,7 @@ static void count_operation(struct probe_slot *slot)
     load->figures.bytes += load->options->block_bytes;
     load->figures.recent_bytes += load->options->block_bytes;
     probe_histogram_add(&load->figures.latency_us, took_us);
+    probe_timeline_add(&load->figures.timeline, probe_now_us() - load->started_us, took_us);
     probe_histogram_add(&load->figures.recent_us, took_us);
 }
 

@@ -233,42 +233,61 @@ static char *judge_no_session_on(const char *value, json_t *record, bool *passed
     return memory_format("%d sessions on node %s at the end", count, value);
 }
 
-static bool is_same_session(const json_t *closed, const json_t *opened)
+/* The same initiator at the same target. */
+static bool is_same(const json_t *a, const json_t *b)
 {
-    return !strcmp(text_of(opened, "event"), "session.opened") &&
-           !strcmp(text_of(closed, "initiator"), text_of(opened, "initiator")) &&
-           json_equal(json_object_get(closed, "target"), json_object_get(opened, "target"));
+    return !strcmp(text_of(a, "initiator"), text_of(b, "initiator")) &&
+           json_equal(json_object_get(a, "target"), json_object_get(b, "target"));
 }
 
-/* From the end of the session at `index` to the next of the same initiator and target; -1: never.
- */
-static double absence(const json_t *events, size_t index)
+static bool is_end_of(const json_t *event, const json_t *opened)
 {
-    const json_t *closed = json_array_get(events, index);
+    bool is_there = json_equal(json_object_get(event, "node"), json_object_get(opened, "node"));
 
-    for (size_t i = index + 1; i < json_array_size(events); i++)
-        if (is_same_session(closed, json_array_get(events, i)))
-            return time_of(json_array_get(events, i), "time") - time_of(closed, "time");
-    return -1;
+    if (!strcmp(text_of(event, "event"), "session.closed"))
+        return is_there && is_same(event, opened) &&
+               json_equal(json_object_get(event, "tsih"), json_object_get(opened, "tsih"));
+    return is_there && !strcmp(text_of(event, "event"), "process.ended") &&
+           !strcmp(text_of(event, "name"), "target");
+}
+
+/* How long the initiator of the session that event `index` opened was away after its end. 0: it has
+ * not ended between the steady state and the end of the steps, or there was another one by then.
+ * -1: for ever. */
+static double absence(const json_t *record, size_t index)
+{
+    const json_t *events = json_object_get(record, "events"),
+                 *opened = json_array_get(events, index);
+    double ended = 0;
+
+    for (size_t i = index + 1; i < json_array_size(events); i++) {
+        const json_t *event = json_array_get(events, i);
+
+        if (!strcmp(text_of(event, "event"), "session.opened") && is_same(event, opened))
+            return ended ? time_of(event, "time") - ended : 0;
+        if (!ended && is_end_of(event, opened))
+            ended = time_of(event, "time");
+        if (ended && (ended < time_of(record, "steady") || ended > time_of(record, "over")))
+            return 0;
+    }
+    return ended ? -1 : 0;
 }
 
 static char *judge_relogin(const char *value, json_t *record, bool *passed)
 {
-    double steady = time_of(record, "steady"), over = time_of(record, "over"), longest = 0;
-    const json_t *events = json_object_get(record, "events");
+    double longest = 0;
     int count = 0;
     size_t i;
     json_t *event;
 
     *passed = true;
-    json_array_foreach (events, i, event) {
-        double at = time_of(event, "time"), away;
+    json_array_foreach (json_object_get(record, "events"), i, event) {
+        double away = strcmp(text_of(event, "event"), "session.opened") ||
+                              !json_is_string(json_object_get(event, "target"))
+                          ? 0
+                          : absence(record, i);
 
-        if (strcmp(text_of(event, "event"), "session.closed") || at < steady || at > over ||
-            json_is_null(json_object_get(event, "target")))
-            continue;
-        away = absence(events, i);
-        count++;
+        count += away != 0;
         if (away < 0) {
             *passed = false;
             return memory_format("%s never came back", text_of(event, "initiator"));

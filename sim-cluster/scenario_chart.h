@@ -1,0 +1,7 @@
+/* The timeline of a scenario as SVG: who was where, what was done, how the load fared. */
+#pragma once
+
+#include <jansson.h>
+#include <stdio.h>
+
+void scenario_chart_write(FILE *file, const json_t *record);
