@@ -30,7 +30,7 @@ const struct scsi_command scsi_commands[] = {
     { "START STOP UNIT",         NO_DATA,  ALLOWED_TO_START | NEEDS_REMOVABLE, run_load_or_eject,         { 0x1b, 0x01, 0, 0x0f, 0xf7 } },
     { "RECEIVE DIAGNOSTIC RESULTS", DATA_IN, ALLOWED_WRITE_EXCLUSIVE | RUNS_IN_STANDBY, run_receive_diagnostic,    { 0x1c, 0x01, 0xff, 0xff, 0xff } },
     { "SEND DIAGNOSTIC",         DATA_OUT, RUNS_IN_STANDBY,               run_send_diagnostic,       { 0x1d, 0xf7, 0, 0xff, 0xff } },
-    { "PREVENT ALLOW MEDIUM REMOVAL", NO_DATA,  NEEDS_REMOVABLE,               run_prevent_allow,         { 0x1e, 0, 0, 0, 0x01 } },
+    { "PREVENT ALLOW MEDIUM REMOVAL", NO_DATA,  NEEDS_REMOVABLE | ALLOWED_TO_ALLOW, run_prevent_allow,        { 0x1e, 0, 0, 0, 0x01 } },
     { "READ CAPACITY(10)",       DATA_IN,  ALLOWED_ALWAYS | NEEDS_MEDIUM, run_read_capacity10,       { 0x25 } },
     { "READ(10)",                DATA_IN,  READS_MEDIUM,                  run_read,                  { 0x28, 0x18, 0xff, 0xff, 0xff, 0xff, 0x1f, 0xff, 0xff } },
     { "WRITE(10)",               DATA_OUT, WRITES_MEDIUM,                 run_write,                 { 0x2a, 0x18, 0xff, 0xff, 0xff, 0xff, 0x1f, 0xff, 0xff } },

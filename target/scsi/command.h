@@ -19,6 +19,7 @@ enum command_flag {
     ALLOWED_ALWAYS = 0x100,
     ALLOWED_WRITE_EXCLUSIVE = 0x200,
     ALLOWED_TO_START = 0x400,        /* ALLOWED_ALWAYS if its START bit is set */
+    ALLOWED_TO_ALLOW = 0x1000000,    /* ALLOWED_ALWAYS if its PREVENT field is zero */
     LEGACY_RESERVATION = 0x800,      /* RESERVE and RELEASE of SPC-2 */
     PERSISTENT_RESERVATION = 0x1000, /* never beside a reservation of SPC-2 */
     RUNS_IN_STANDBY = 0x2000,        /* also through a port in that state, SPC-4 5.15.2.4.4 */
@@ -26,8 +27,8 @@ enum command_flag {
     /* There only on a logical unit that is so. */
     NEEDS_ALUA = 0x400000,
     NEEDS_EXPLICIT_ALUA = 0x800000,
-    NEEDS_MEDIUM = 0x10000,     /* 02/3A/00 when it is ejected, like those that read or write it */
-    MENDS_MEDIUM = 0x200000,    /* runs after a SANITIZE or FORMAT UNIT has failed */
+    NEEDS_MEDIUM = 0x10000,  /* 02/3A/00 when it is ejected, like those that read or write it */
+    MENDS_MEDIUM = 0x200000, /* runs after a SANITIZE or FORMAT UNIT has failed */
     NEEDS_THIN = 0x20000,
     NEEDS_THICK = 0x40000,
     NEEDS_REMOVABLE = 0x80000,

@@ -20,13 +20,15 @@ static bool has_access(const struct scsi_nexus *nexus)
 /* Whether a row may run for one who has no access. */
 static bool is_allowed(const struct scsi_task *task, enum reservation_type type)
 {
-    enum { START = 0x01, POWER_CONDITION = 0xf0 };
+    enum { START = 0x01, POWER_CONDITION = 0xf0, PREVENT = 0x03 };
     unsigned flags = task->command->flags;
 
     if (flags & ALLOWED_ALWAYS)
         return true;
     if (flags & ALLOWED_TO_START)
         return (task->cdb[4] & (START | POWER_CONDITION)) == START;
+    if (flags & ALLOWED_TO_ALLOW)
+        return !(task->cdb[4] & PREVENT);
     return reservation_is_write_exclusive(type) && !(flags & WRITES_MEDIUM) &&
            flags & (READS_MEDIUM | ALLOWED_WRITE_EXCLUSIVE);
 }

@@ -10,6 +10,7 @@ enum verdict {
     READS,    /* in the presence of write exclusive reservations only */
     CONFLICT, /* "conflict" */
     STARTS,   /* runs when it starts the unit, else a conflict */
+    ALLOWS,   /* runs when it allows the removal of the medium, else a conflict */
     LEGACY,   /* SPC-4 5.13.3: nothing happens, or a conflict */
 };
 enum { NO_ACTION = 0xff };
@@ -31,7 +32,7 @@ static const struct {
     {0x1b, NO_ACTION, STARTS},   /* START STOP UNIT */
     {0x1c, NO_ACTION, READS},    /* RECEIVE DIAGNOSTIC RESULTS */
     {0x1d, NO_ACTION, CONFLICT}, /* SEND DIAGNOSTIC */
-    {0x1e, NO_ACTION, CONFLICT}, /* PREVENT ALLOW MEDIUM REMOVAL */
+    {0x1e, NO_ACTION, ALLOWS},   /* PREVENT ALLOW MEDIUM REMOVAL */
     {0x25, NO_ACTION, RUNS},     /* READ CAPACITY(10) */
     {0x28, NO_ACTION, READS},    /* READ(10) */
     {0x2a, NO_ACTION, CONFLICT}, /* WRITE(10) */
@@ -139,7 +140,8 @@ static enum verdict verdict_of(const struct scsi_command *row)
     ck_abort_msg("what the standard says of %s is missing here", row->name);
 }
 
-static bool may_run(enum verdict verdict, uint8_t type, enum role role, bool is_start)
+/* `bit` is bit 0 of byte 4: START of START STOP UNIT, PREVENT of PREVENT ALLOW MEDIUM REMOVAL. */
+static bool may_run(enum verdict verdict, uint8_t type, enum role role, bool bit)
 {
     bool has_access = role == HOLDER || (role == REGISTERED && type >= 5);
     bool is_write_exclusive = type == 1 || type == 5 || type == 7;
@@ -150,21 +152,23 @@ static bool may_run(enum verdict verdict, uint8_t type, enum role role, bool is_
     case READS:
         return has_access || is_write_exclusive;
     case STARTS:
-        return has_access || is_start;
+        return has_access || bit;
+    case ALLOWS:
+        return has_access || !bit;
     default:
         return has_access;
     }
 }
 
 /* Only what must not run is executed, all of it is asked. */
-static void check_row(const struct scsi_command *row, uint8_t type, enum role role, bool is_start)
+static void check_row(const struct scsi_command *row, uint8_t type, enum role role, bool bit)
 {
     struct scsi_nexus *nexus = role == HOLDER ? fixture.nexus : fixture.other;
     uint8_t cdb[32] = {row->usage[0], row->flags & SERVICE_ACTION ? row->usage[1] : 0};
     struct scsi_task task = {.nexus = nexus, .cdb = cdb, .command = row};
-    bool is_expected = may_run(verdict_of(row), type, role, is_start);
+    bool is_expected = may_run(verdict_of(row), type, role, bit);
 
-    cdb[4] = is_start;
+    cdb[4] = bit;
     ck_assert_msg(reserve_is_conflict(&task) != is_expected, "%s, type %u, role %d: must %srun",
                   row->name, type, role, is_expected ? "" : "not ");
     if (!is_expected && is_common(row))
