@@ -27,6 +27,7 @@ typedef void disk_io_done(struct disk_io *io);
 struct disk_io {
     enum disk_operation operation;
     bool is_forced;          /* DISK_WRITE: finished only when on stable storage */
+    bool is_atomic;          /* DISK_WRITE: whole or not there, also when the process is killed */
     bool is_mapped;          /* result of DISK_LOCATE */
     uint64_t offset, length; /* bytes */
     uint8_t *buffer; /* borrowed until the end of the request; DISK_WRITE does not change it */

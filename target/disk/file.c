@@ -1,6 +1,7 @@
 #include "target/disk/file.h"
 
 #include "target/base/memory.h"
+#include "target/disk/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@ struct file_disk {
     struct disk disk;
     struct workers *workers; /* borrowed: outlives us */
     int descriptor;
+    struct journal *journal;  /* owned; of atomic writes; NULL: read-only */
     bool cannot_write_nowait; /* the file system does not know RWF_NOWAIT for writes */
     bool cannot_ask_cache;    /* the kernel has no cachestat */
 };
@@ -144,7 +146,7 @@ static bool attempt_write(struct file_disk *file, struct disk_io *io)
 {
     struct iovec vector = {io->buffer, io->length};
 
-    if (io->is_forced || io->length > LOOP_WRITE_MAXIMUM)
+    if (io->is_forced || io->is_atomic || io->length > LOOP_WRITE_MAXIMUM)
         return false;
     io->error = 0;
     if (!file->cannot_write_nowait) {
@@ -169,12 +171,28 @@ static bool file_attempt(struct disk *disk, struct disk_io *io)
     return false;
 }
 
+/* The space is there before the first byte changes. Within a page a write cannot be cut. */
+static int write_atomically(struct file_disk *file, struct disk_io *io)
+{
+    enum { PAGE = 4096 };
+
+    if (fallocate(file->descriptor, FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->length) &&
+        errno != EOPNOTSUPP)
+        return -errno;
+    if (io->offset / PAGE == (io->offset + io->length - 1) / PAGE)
+        return run_write(file->descriptor, io);
+    return journal_write(file->journal, write_all, file->descriptor, io->buffer, io->offset,
+                         io->length, io->is_forced ? RWF_DSYNC : 0);
+}
+
 static void run_on_worker(struct work *work)
 {
     struct disk_io *io = container_of(work, struct disk_io, work);
     struct file_disk *file = container_of(io->disk, struct file_disk, disk);
 
-    io->error = runs[io->operation](file->descriptor, io);
+    io->error = io->operation == DISK_WRITE && io->is_atomic
+                    ? write_atomically(file, io)
+                    : runs[io->operation](file->descriptor, io);
 }
 
 static void on_run(struct work *work)
@@ -229,6 +247,7 @@ static void file_close(struct disk *disk)
     struct file_disk *file = container_of(disk, struct file_disk, disk);
 
     close(file->descriptor);
+    journal_free(file->journal);
     free(file);
 }
 
@@ -278,5 +297,12 @@ struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t 
     file->disk.operations = &operations;
     file->workers = workers;
     file->descriptor = descriptor;
-    return &file->disk;
+    if (!is_read_only) {
+        file->journal = journal_new(path);
+        *error = journal_replay(file->journal, descriptor);
+    }
+    if (!*error)
+        return &file->disk;
+    file_close(&file->disk);
+    return NULL;
 }

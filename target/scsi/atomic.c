@@ -103,9 +103,15 @@ uint32_t run_compare_and_write(struct scsi_task *task)
     return SCSI_GOOD;
 }
 
+static uint32_t write_atomically(struct scsi_task *task)
+{
+    task->item.io.is_atomic = true;
+    return write_parameters(task);
+}
+
 static uint32_t begin_atomic(struct scsi_task *task)
 {
-    return lock_for(task, write_parameters);
+    return lock_for(task, write_atomically);
 }
 
 /* Whole physical blocks, without an atomic boundary: MAXIMUM ATOMIC BOUNDARY SIZE is zero. */
