@@ -358,6 +358,7 @@ def test_export_withdrawn_by_a_map_ends_its_sessions(node):
     node.map["exports"] = [node.export("data1")]
     node.send_map()
     ended.connection.expect_close()
+    assert kept.command(TEST_UNIT_READY).code == 0x063F0E, "reported LUNs data has changed"
     kept.command(TEST_UNIT_READY).assert_good()
     with pytest.raises(Refused):
         node.log_in("data2")
