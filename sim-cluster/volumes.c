@@ -204,7 +204,9 @@ char *volumes_prepare(struct cluster_config *config, const char *directory)
 int volumes_resize(const struct volume_config *volume, const char *directory, uint64_t size)
 {
     char *path = memory_format("%s/volumes/%s.img", directory, volume->name);
-    int error = set_size(path, volume, size);
+    /* A node has opened the files that there were. */
+    bool is_more_files = segment_count(size) > segment_count(size_of(path));
+    int error = is_more_files ? -EFBIG : set_size(path, volume, size);
 
     free(path);
     return error;

@@ -124,6 +124,23 @@ def test_nobody_reads_half_of_an_atomic_write(node):
             assert len(set(task.assert_good().data_in)) == 1, f"torn in turn {turn}"
 
 
+def test_an_atomic_write_is_whole_or_not_there_when_its_node_is_killed(node):
+    size = MIB // 512
+    node.log_in().command(write_atomic(0, size), write=bytes([255]) * MIB).assert_good()
+    for turn in range(8):
+        child, session = node.processes[-1], node.log_in()
+        task = session.start(write_atomic(0, size), write=bytes([turn]) * MIB)
+        while task.sent < MIB:
+            session.pump()
+        time.sleep(0.0002 * turn)
+        child.expected_dead = True
+        child.child.kill()
+        child.child.wait()
+        node.start_target()
+        found = set(read(node.log_in(), 0, size))
+        assert len(found) == 1, f"turn {turn}: {sorted(found)}"
+
+
 def test_an_ordered_command_comes_after_what_was_sent_before(node):
     session = node.log_in()
     first = session.start(write10(0, 512), write=pattern(512, 1))
