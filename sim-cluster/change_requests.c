@@ -4,6 +4,7 @@
 #include "sim-cluster/pending.h"
 #include "sim-cluster/server.h"
 #include "sim-cluster/volumes.h"
+#include "target/base/segment.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,10 @@ static json_t *refuse_size(const struct cluster_target *target, uint64_t size, b
     if (!size || size % (uint64_t)volume->block_size)
         return pending_error("the size of volume %s must be a multiple of %d", volume->name,
                              volume->block_size);
+    if (segment_count(size) != segment_count(target->size))
+        return pending_error("volume %s cannot pass a multiple of 8T while it is served: give it "
+                             "its new size in the configuration, then down and up",
+                             volume->name);
     if (size < target->size && !is_forced)
         return pending_error("volume %s has %llu bytes: what is beyond the new end would be lost; "
                              "--force shrinks it all the same",

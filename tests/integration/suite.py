@@ -14,8 +14,6 @@ GIB = 1 << 30
 KNOWN = {
     "WriteSame10.UnmapUntilEnd": "sends a block of FFh with UNMAP=1 and wants zeros back; SBC-3 "
                                  "5.43: such blocks are written, as unmapped ones read as zeros",
-    "iSCSIdatasn.iSCSIDataSnInvalid": "after the second of its four bad writes it has logged in "
-                                      "again and sends the third as good immediate data",
     "iSCSITMF.LUNResetSimpleAsync": "looks at a flag before the answer that sets it, so that it "
                                     "passes only after AbortTaskSimpleAsync in the same process",
 }

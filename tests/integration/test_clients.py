@@ -1,7 +1,6 @@
-"""Real initiators: libiscsi's tools and its conformance suite, QEMU; and Wireshark's dissector."""
+"""Real initiators: libiscsi's tools, QEMU; and Wireshark's dissector."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -193,49 +192,3 @@ def test_wireshark_finds_nothing_wrong_in_a_whole_run(floating, capture, digest)
     opcodes = set(good("tshark", "-r", file, "-Y", "iscsi", "-T", "fields", "-e",
                        "iscsi.opcode").replace(",", "\n").split())
     assert {"0x21", "0x22", "0x23", "0x24", "0x25", "0x26", "0x31", "0x32"} <= opcodes
-
-
-# libiscsi's conformance suite
-
-FAMILIES = ["iSCSI", "ReadCapacity10", "ReadCapacity16", "Read6", "Read10", "Read12", "Read16",
-            "Write10", "Write12", "Write16", "TestUnitReady", "Inquiry", "ModeSense6", "Unmap",
-            "WriteSame10", "WriteSame16", "Reserve6"]
-# Where libiscsi 1.19 is wrong, not the array:
-KNOWN_FAILURES = {
-    # After its first connection was closed the suite sends the data as immediate data, which has
-    # no DataSN that could be wrong; test_bad_data.py does what it means to do.
-    "iSCSIdatasn.iSCSIDataSnInvalid",
-    # It sends a block of FFh with UNMAP=1 and wants zeros back; SBC-3 5.43 wants FFh back.
-    "WriteSame10.UnmapUntilEnd",
-}
-
-
-def suite(lab, family):
-    """Runs one family; test name to PASS, FAIL or SKIP, and what the failed ones said."""
-    where = f"iscsi://{lab.floating_ip}/{lab.map['targets'][0]['name']}/0"
-    done = run("iscsi-test-cu", "-d", "-V", "-t", family if family == "iSCSI" else f"ALL.{family}",
-               "-i", NAME, "-I", NAME + "2", where, timeout=120)
-    out, results, said, suite_name = done.stdout + done.stderr, {}, "", family
-    for piece in re.split(r"^(?=Suite: |\s+Test: |Run Summary)", out, flags=re.M):
-        if piece.startswith("Suite: "):
-            suite_name = piece.split()[1]
-        elif (found := re.match(r"\s+Test: (\S+) \.\.\.", piece)):
-            # "[FAILED]" is one command's answer, which may be what the test wants; CUnit's is bare.
-            failed = re.search(r"(?<!\[)FAILED(?!\])", piece) or "passed" not in piece
-            skipped = "SKIPPED" in piece.partition("passed")[0]
-            outcome = "FAIL" if failed else "SKIP" if skipped else "PASS"
-            results[f"{suite_name}.{found.group(1)}"] = outcome
-            said += piece[-1500:] if failed else ""
-    return results, said if results else out
-
-
-@needs("iscsi-test-cu")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_conformance_suite(floating, family, record_property):
-    results, out = suite(floating, family)
-    for name, outcome in results.items():
-        print(f"{outcome} {name}")
-        record_property(name, outcome)
-    assert results, out
-    failed = {name for name, outcome in results.items() if outcome == "FAIL"} - KNOWN_FAILURES
-    assert not failed, out
