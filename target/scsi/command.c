@@ -44,7 +44,7 @@ const struct scsi_command scsi_commands[] = {
     { "UNMAP",                   DATA_OUT, WRITES_MEDIUM | NEEDS_THIN,    run_unmap,                 { 0x42, 0, 0, 0, 0, 0, 0x1f, 0xff, 0xff } },
     { "SANITIZE OVERWRITE",      DATA_OUT, WRITES_MEDIUM | MENDS_MEDIUM | SERVICE_ACTION, run_sanitize_overwrite,    { 0x48, 0xa1, 0, 0, 0, 0, 0, 0xff, 0xff } },
     { "SANITIZE BLOCK ERASE",    NO_DATA,  WRITES_MEDIUM | MENDS_MEDIUM | SERVICE_ACTION | NEEDS_THIN, run_sanitize_block_erase,  { 0x48, 0xa2 } },
-    { "SANITIZE CRYPTO ERASE", NO_DATA,  WRITES_MEDIUM | MENDS_MEDIUM | SERVICE_ACTION | NEEDS_THIN, run_sanitize_crypto_erase, { 0x48, 0xa3 } },
+    { "SANITIZE CRYPTO ERASE",   NO_DATA,  WRITES_MEDIUM | MENDS_MEDIUM | SERVICE_ACTION | NEEDS_THIN, run_sanitize_crypto_erase, { 0x48, 0xa3 } },
     { "SANITIZE EXIT FAILURE MODE", NO_DATA,  WRITES_MEDIUM | MENDS_MEDIUM | SERVICE_ACTION, run_sanitize_exit_failure, { 0x48, 0x1f } },
     { "LOG SELECT",              DATA_OUT, RUNS_IN_STANDBY,               run_log_select,            { 0x4c, 0x02, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
     { "LOG SENSE",               DATA_IN,  ALLOWED_ALWAYS | RUNS_IN_STANDBY, run_log_sense,             { 0x4d, 0, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff } },

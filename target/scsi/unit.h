@@ -33,7 +33,7 @@ struct scsi_lun {
     struct identity identity;
     struct alua alua;
     struct space space;
-    uint64_t threshold; /* bytes; as in struct scsi_lun_config */
+    uint64_t threshold;    /* bytes; as in struct scsi_lun_config */
     scsi_reported *report; /* or NULL */
     ev_timer queue_error;  /* the tasks that QERR condemned are to be aborted */
 

@@ -12,6 +12,7 @@ from scsi import TEST_UNIT_READY, pattern, read10, write10
 from session import LUN_RESET
 
 EXHAUSTED, RUNS_SHORT = 0x072707, 0x063807
+SANITIZING, SANITIZE_FAILED = 0x02041B, 0x033103
 CHUNK = 1 * MIB
 BLOCKS = CHUNK // 512
 
@@ -132,6 +133,27 @@ def test_a_fully_provisioned_volume_has_its_space_for_itself(make_lab):
     for number in range(8):
         write(thick, number).assert_good()
     check(thick, 8)
+
+
+@pytest.mark.parametrize("may_exit", [False, True])
+def test_a_sanitize_that_fails_keeps_the_medium_away_until_it_is_mended(pool, may_exit):
+    """SBC-3 4.11.3: by AUSE=1 and EXIT FAILURE MODE, or by one that does not fail."""
+    session = pool.log_in()
+    write(session, 0).assert_good()
+    pattern_list = b"\x01\0\0\x01\xaa"
+    cdb = bytes([0x48, 0x81 | may_exit << 5, 0, 0, 0, 0, 0, 0, len(pattern_list), 0])
+    session.command(cdb, write=pattern_list).assert_good()
+    session.stay_alive_until(lambda: session.command(TEST_UNIT_READY).code != SANITIZING)
+    assert session.command(TEST_UNIT_READY).code == SANITIZE_FAILED
+    assert session.command(read10(0, 1), read=512).code == SANITIZE_FAILED
+    left = session.command(bytes([0x48, 0x1F] + [0] * 8))
+    if may_exit:
+        left.assert_good()
+    else:
+        assert left.code == SANITIZE_FAILED
+        session.command(bytes([0x48, 0x02] + [0] * 8)).assert_good()
+        assert session.command(read10(0, 1), read=512).assert_good().data_in == bytes(512)
+    session.command(TEST_UNIT_READY).assert_good()
 
 
 @pytest.fixture
