@@ -120,7 +120,7 @@ struct cluster_floating_ip *cluster_find_floating_ip(struct cluster *cluster, co
 
 static bool can_take(const struct cluster_node *node)
 {
-    return node->stage == STAGE_SERVING && node->state != NODE_DRAINING;
+    return node->stage == STAGE_SERVING && node->state != NODE_DRAINING && !node->refuses;
 }
 
 bool cluster_can_take_target(const struct cluster_node *node, const struct cluster_target *target)
@@ -191,6 +191,8 @@ int cluster_place_target(struct cluster *cluster, const struct cluster_target *t
 
 int cluster_place_floating_ip(struct cluster *cluster, const struct cluster_floating_ip *floating)
 {
+    if (floating->is_withheld)
+        return 0;
     if (cluster_can_take_floating_ip(cluster_find_node(cluster, floating->wanted), floating))
         return floating->wanted;
     struct placement_node *nodes = picture(cluster, floating);

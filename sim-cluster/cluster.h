@@ -13,6 +13,7 @@ struct cluster_node {
     enum node_stage stage;
     uint64_t groups;  /* bit n: has a portal in portal group n */
     json_t *sessions; /* owned: the last known list */
+    bool refuses;     /* a fault: it takes nothing over */
 };
 
 enum target_phase {
@@ -43,7 +44,8 @@ struct cluster_floating_ip {
     const struct floating_ip_config *config;
     int group; /* index */
     enum floating_phase phase;
-    int node; /* 0: none */
+    int node;         /* 0: none */
+    bool is_withheld; /* a fault: no node may have it */
     int home, previous, wanted;
     double stopped_at, may_place_at;
 };

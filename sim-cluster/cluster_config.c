@@ -118,6 +118,9 @@ void cluster_config_free(struct cluster_config *config)
     }
     for (size_t i = 0; i < config->pool_count; i++)
         free(config->pools[i].name);
+    for (size_t i = 0; i < config->fault_count; i++)
+        free(config->faults[i].rule);
+    free(config->faults);
     free(config->pools);
     free(config->portal_groups);
     free(config->nodes);

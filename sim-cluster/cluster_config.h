@@ -89,6 +89,11 @@ struct export_config {
     size_t portal_group_count, initiator_count;
 };
 
+struct fault_config {
+    char *rule; /* as text, with its id */
+    int line;
+};
+
 struct cluster_config {
     char *path, *name, *base_name;
     int line, network;
@@ -101,7 +106,9 @@ struct cluster_config {
     struct pool_config *pools;
     struct initiator_config *initiators;
     struct export_config *exports;
-    size_t portal_group_count, node_count, volume_count, pool_count, initiator_count, export_count;
+    struct fault_config *faults;
+    size_t portal_group_count, node_count, volume_count, pool_count, initiator_count, export_count,
+        fault_count;
 };
 
 /* Fills `config` from the file. NULL, or an owned sentence: "file:line: what is wrong". In both

@@ -99,6 +99,11 @@ static void print_json(const json_t *value)
     putchar('\n');
 }
 
+json_t *command_ask(const struct options *options, json_t *request)
+{
+    return ask(options, request, CLIENT_PATIENCE_MS);
+}
+
 int command_status(const struct options *options)
 {
     json_t *reply;

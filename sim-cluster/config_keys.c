@@ -2,6 +2,7 @@
 
 #include "sim-cluster/cluster_config.h"
 #include "target/base/config.h"
+#include "target/base/fault.h"
 #include "target/base/memory.h"
 
 #include <ctype.h>
@@ -274,11 +275,40 @@ static char *begin_export(void *owner, const char *name, int line, void **object
     return NULL;
 }
 
+static char *begin_fault(void *owner, const char *name, int line, void **object)
+{
+    struct cluster_config *config = owner;
+    struct fault_config *fault =
+        config_append(&config->faults, &config->fault_count, sizeof(*fault));
+
+    *fault = (struct fault_config){memory_copy_text(name), line};
+    *object = fault;
+    return NULL;
+}
+
+/* The id is the section's name. */
+static char *parse_rule(void *field, const char *value, const struct config_key *key, int line)
+{
+    (void)key, (void)line;
+    struct fault_config *fault = field;
+    char *whole = memory_format("%s id=%s", value, fault->rule), *wrong = NULL;
+
+    fault_free(fault_parse_text(whole, &wrong));
+    free(fault->rule);
+    fault->rule = whole;
+    return wrong;
+}
+
 static const struct config_section sections[] = {
-    {"cluster", false, begin_cluster}, {"portal_group", true, begin_portal_group},
-    {"node", true, begin_node},        {"pool", true, begin_pool},
-    {"volume", true, begin_volume},    {"initiator", true, begin_initiator},
-    {"export", true, begin_export},    {0},
+    {"cluster", false, begin_cluster},
+    {"portal_group", true, begin_portal_group},
+    {"node", true, begin_node},
+    {"pool", true, begin_pool},
+    {"volume", true, begin_volume},
+    {"initiator", true, begin_initiator},
+    {"export", true, begin_export},
+    {"fault", true, begin_fault},
+    {0},
 };
 
 /* clang-format off */
@@ -315,6 +345,7 @@ static const struct config_key keys[] = {
     { "initiator",    "mutual_chap",           parse_chap,             IN(initiator_config, mutual_chap), .repeats = false },
     { "export",       "portal_group",          parse_export_group,     0, .repeats = true },
     { "export",       "initiator",             parse_export_initiator, 0, .repeats = true },
+    { "fault",        "rule",                  parse_rule,             0, .repeats = false },
     { 0 },
 };
 /* clang-format on */

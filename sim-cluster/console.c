@@ -44,6 +44,9 @@ static const struct {
     { "session.opened",     GOOD,    false, "node {node}: session of {initiator} for {target:discovery}" },
     { "session.closed",     PLAIN,   false, "node {node}: session of {initiator} for {target:discovery} is over: {reason}" },
     { "connection.closed",  PLAIN,   true,  "node {node}: connection from {peer} closed: {reason}" },
+    { "fault.set",          NOTABLE, false, "fault {fault} is set: {rule}" },
+    { "fault.cleared",      GOOD,    false, "fault {fault} has ended after {hits} hits: {reason}" },
+    { "fault.hit",          BAD,     true,  "fault {fault}, {kind}, strikes[ at {initiator}][, {command}][, {pdu}][, {volume}]" },
     { "task_management",    NOTABLE, false, "node {node}: {initiator} asks for {function} on {target}" },
 };
 /* clang-format on */

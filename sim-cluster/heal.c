@@ -51,6 +51,9 @@ json_t *heal_answer(struct client *client, json_t *message)
     struct supervisor *supervisor = client->server->supervisor;
 
     (void)message;
+    LIST_FOR_EACH_SAFE (link, &supervisor->faults.entries)
+        fault_rules_clear(&supervisor->faults, container_of(link, struct fault_entry, link));
+    fault_rules_send(&supervisor->faults);
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
         heal_node(&supervisor->nodes[i]);
     pending_add(supervisor, &(struct pending){.client = client->control, .check = check_healed},

@@ -1,4 +1,4 @@
-/* Brings everything back: all nodes up, everything placed. */
+/* Brings everything back: no faults, all nodes up, everything placed. */
 #pragma once
 
 #include "sim-cluster/requests.h"

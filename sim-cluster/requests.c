@@ -1,6 +1,7 @@
 #include "sim-cluster/requests.h"
 
 #include "sim-cluster/change_requests.h"
+#include "sim-cluster/fault_requests.h"
 #include "sim-cluster/heal.h"
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
@@ -233,6 +234,7 @@ static const struct {
     { "pool",           change_answer_pool },
     { "export",         change_answer_export },
     { "alua",           change_answer_alua },
+    { "fault",          fault_answer },
     { "heal",           heal_answer },
     { "events",         answer_events },
     { "down",           answer_down },

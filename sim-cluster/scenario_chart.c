@@ -1,7 +1,7 @@
 #include "sim-cluster/scenario_chart.h"
 
-#include "sim-cluster/scenario_judge.h"
 #include "sim-cluster/scenario_report.h"
+#include "target/base/event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static long long number_of(const json_t *object, const char *key)
 
 static double time_of(const json_t *object, const char *key)
 {
-    return scenario_time(text_of(object, key));
+    return event_parse_time(text_of(object, key));
 }
 
 static double x_of(const struct chart *chart, double time)

@@ -1,8 +1,8 @@
 /* The report for people: one page that needs nothing else. */
 #include "sim-cluster/console.h"
 #include "sim-cluster/scenario_chart.h"
-#include "sim-cluster/scenario_judge.h"
 #include "sim-cluster/scenario_report.h"
+#include "target/base/event.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +67,7 @@ static double find_during(const json_t *record, const char *kind, double from, d
     json_t *event;
 
     json_array_foreach (json_object_get(record, "events"), i, event) {
-        double at = scenario_time(text_of(event, "time"));
+        double at = event_parse_time(text_of(event, "time"));
 
         if (!strcmp(text_of(event, "event"), kind) && at >= from && at <= to)
             return (at - from) * 1000;
@@ -93,7 +93,7 @@ static void write_stage(FILE *file, const json_t *stall, const char *key)
 static void write_stalls(FILE *file, const json_t *record)
 {
     const json_t *stalls = json_object_get(json_object_get(record, "probe"), "stalls");
-    double steady = scenario_time(text_of(record, "steady"));
+    double steady = event_parse_time(text_of(record, "steady"));
     size_t i;
     json_t *stall;
 
@@ -105,7 +105,7 @@ static void write_stalls(FILE *file, const json_t *record)
           "<th>redirected</th><th>logged in</th><th>first answer</th><th>why</th></tr>\n",
           file);
     json_array_foreach (stalls, i, stall) {
-        double at = scenario_time(text_of(stall, "at"));
+        double at = event_parse_time(text_of(stall, "at"));
         double end = at + (double)json_integer_value(json_object_get(stall, "ms")) / 1000;
 
         fprintf(file, "<tr><td>%.2f</td>", at - steady);

@@ -2,24 +2,16 @@
 
 #include "sim-cluster/scenario_words.h"
 #include "target/base/config.h"
+#include "target/base/event.h"
 #include "target/base/memory.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-double scenario_time(const char *stamp)
-{
-    struct tm when = {0};
-    const char *rest = stamp ? strptime(stamp, "%Y-%m-%dT%H:%M:%S", &when) : NULL;
-
-    return rest ? (double)timegm(&when) + (*rest == '.' ? strtod(rest, NULL) : 0) : 0;
-}
 
 static double time_of(const json_t *object, const char *key)
 {
-    return scenario_time(json_string_value(json_object_get(object, key)));
+    return event_parse_time(json_string_value(json_object_get(object, key)));
 }
 
 static long long number_of(const json_t *object, const char *key)

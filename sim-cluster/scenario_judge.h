@@ -28,6 +28,3 @@ bool scenario_needs_probe(const struct scenario_claim *claim);
 
 /* Adds "expectations": [{"what", "passed", "evidence"}] and "passed" to the record. */
 void scenario_judge(const struct scenario *scenario, json_t *record);
-
-/* Unix time; 0: not a time. */
-double scenario_time(const char *stamp);

@@ -1,5 +1,5 @@
-#include "sim-cluster/scenario_judge.h"
 #include "sim-cluster/scenario_report.h"
+#include "target/base/event.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -55,7 +55,7 @@ void scenario_write_junit(FILE *file, const json_t *record)
     const json_t *trouble = json_object_get(record, "trouble");
     size_t failed = json_array_size(trouble), count = json_array_size(verdicts) + 1;
     double seconds =
-        scenario_time(text_of(record, "ended")) - scenario_time(text_of(record, "begun"));
+        event_parse_time(text_of(record, "ended")) - event_parse_time(text_of(record, "begun"));
 
     for (size_t i = 0; i < json_array_size(verdicts); i++)
         failed += !json_is_true(json_object_get(json_array_get(verdicts, i), "passed"));

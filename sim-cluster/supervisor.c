@@ -194,16 +194,39 @@ static void name_run(struct supervisor *supervisor)
              random[1]);
 }
 
+static void set_configured_faults(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->config->fault_count; i++) {
+        const struct fault_config *fault = &supervisor->config->faults[i];
+        char *wrong = NULL;
+        struct fault_rule *rule = fault_parse_text(fault->rule, &wrong);
+
+        if (rule)
+            wrong = fault_rules_set(&supervisor->faults, rule);
+        if (wrong) {
+            char *error = memory_format("%s:%d: %s", supervisor->config->path, fault->line, wrong);
+
+            supervisor_fail_start(supervisor, error);
+            free(error);
+        }
+        free(wrong);
+    }
+    if (supervisor->config->fault_count)
+        ev_timer_start(supervisor->loop, &supervisor->faults.tick);
+}
+
 void supervisor_start(struct supervisor *supervisor)
 {
     name_run(supervisor);
     cluster_init(&supervisor->cluster, supervisor->config);
     supervisor->cluster.generation = 1;
     list_init(&supervisor->pending);
+    fault_rules_init(&supervisor->faults, supervisor);
     supervisor->nodes = memory_new(supervisor->cluster.node_count * sizeof(*supervisor->nodes));
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
         node_init(&supervisor->nodes[i], supervisor, &supervisor->cluster.nodes[i]);
     start_watchers(supervisor);
+    set_configured_faults(supervisor);
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
         node_start(&supervisor->nodes[i]);
 }
@@ -240,6 +263,7 @@ void supervisor_free(struct supervisor *supervisor)
     ev_timer_stop(supervisor->loop, &supervisor->heartbeat);
     ev_timer_stop(supervisor->loop, &supervisor->wake);
     ev_timer_stop(supervisor->loop, &supervisor->stop);
+    fault_rules_free(&supervisor->faults);
     cluster_free(&supervisor->cluster);
     free(supervisor->nodes);
     free(supervisor->programs);

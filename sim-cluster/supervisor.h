@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sim-cluster/cluster.h"
+#include "sim-cluster/fault_rules.h"
 #include "sim-cluster/network.h"
 #include "sim-cluster/process.h"
 #include "target/base/event.h"
@@ -49,6 +50,7 @@ struct supervisor {
     char *programs;        /* owned: where target and portalgroup are */
     struct cluster cluster;
     struct node *nodes; /* as many as cluster.nodes, in the same order */
+    struct fault_rules faults;
     enum supervisor_phase phase;
     bool targets_stale, published_stale; /* maps to be sent */
     int announcing;                      /* maps on their way */

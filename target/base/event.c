@@ -1,6 +1,7 @@
 #include "target/base/event.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 static const char *const names[] = {
@@ -32,6 +33,8 @@ static const char *const names[] = {
     [EVENT_SESSION_CLOSED] = "session.closed",
     [EVENT_CONNECTION_CLOSED] = "connection.closed",
     [EVENT_TASK_MANAGEMENT] = "task_management",
+    [EVENT_FAULT_SET] = "fault.set",
+    [EVENT_FAULT_CLEARED] = "fault.cleared",
     [EVENT_FAULT_HIT] = "fault.hit",
 };
 
@@ -103,4 +106,12 @@ void event_format_time(char stamp[static EVENT_TIME_SIZE], double unix_time)
     unsigned micros = (unsigned)((unix_time - (double)seconds) * 1e6) % 1000000;
 
     snprintf(stamp + length, EVENT_TIME_SIZE - length, ".%06uZ", micros);
+}
+
+double event_parse_time(const char *stamp)
+{
+    struct tm when = {0};
+    const char *rest = stamp ? strptime(stamp, "%Y-%m-%dT%H:%M:%S", &when) : NULL;
+
+    return rest ? (double)timegm(&when) + (*rest == '.' ? strtod(rest, NULL) : 0) : 0;
 }

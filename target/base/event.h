@@ -38,6 +38,8 @@ enum event_kind {
     EVENT_SESSION_CLOSED,
     EVENT_CONNECTION_CLOSED,
     EVENT_TASK_MANAGEMENT,
+    EVENT_FAULT_SET,
+    EVENT_FAULT_CLEARED,
     EVENT_FAULT_HIT,
 };
 
@@ -79,4 +81,6 @@ const char *event_name(enum event_kind kind);
 /* RFC 3339 with microseconds, UTC: 27 characters and the final NUL. */
 #define EVENT_TIME_SIZE 28
 void event_format_time(char stamp[static EVENT_TIME_SIZE], double unix_time);
+/* Unix time; 0: not a time. */
+double event_parse_time(const char *stamp);
 double event_now(void);

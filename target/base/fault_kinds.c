@@ -110,6 +110,21 @@ const struct fault_kind fault_kinds[] = {
     {"disk.misdirected_write", FAULT_DISK, "a write lands elsewhere", "disk.misdirected_write volume=data1 by=64 count=1",
         {{"by", FAULT_NUMBER, -2147483648, 2147483647, "1", NULL, "blocks of 512 bytes", 0}}},
     {"disk.lying_flush", FAULT_DISK, "writes stay in memory, a flush says otherwise: lost when the process dies, written when the rule ends", "disk.lying_flush volume=data1", {{0}}},
+
+    {"node.flap", FAULT_NODE, "a node goes down and comes up, again and again: a crash loop", "node.flap node=2 how=kill up=2s down=1s count=5",
+        {{"how", FAULT_CHOICE, 0, 0, "kill", "kill freeze power-off isolate", "it goes down", 0},
+         {"up", FAULT_DURATION, 0, 86400000, "2s", NULL, "how long it is up", 0},
+         {"down", FAULT_DURATION, 0, 86400000, "1s", NULL, "how long it is down", 0}}},
+    {"node.slow_start", FAULT_NODE, "a node takes this long to start", "node.slow_start node=2 time=5s",
+        {{"time", FAULT_DURATION, 1, 9000, FAULT_REQUIRED, NULL, "until it serves", 0}}},
+    {"node.refuse", FAULT_NODE, "a node takes no target and no floating IP over", "node.refuse node=3 for=1m", {{0}}},
+    {"node.descriptors", FAULT_NODE, "a node's target process has no descriptors left for new connections", "node.descriptors node=1 most=24 for=30s",
+        {{"most", FAULT_NUMBER, 1, 1048576, "24", NULL, "that it may have", 0}}},
+    {"floating_ip.absent", FAULT_FLOATING_IP, "a floating IP that no node holds", "floating_ip.absent address=127.0.1.100 for=20s",
+        {{"address", FAULT_TEXT, 0, 0, FAULT_REQUIRED, NULL, "of the floating IP", 0}}},
+    {"floating_ip.wander", FAULT_FLOATING_IP, "a floating IP moves to another node again and again", "floating_ip.wander address=127.0.1.100 time=2s",
+        {{"address", FAULT_TEXT, 0, 0, FAULT_REQUIRED, NULL, "of the floating IP", 0},
+         {"time", FAULT_DURATION, 100, 86400000, "2s", NULL, "how long it stays", 0}}},
     {NULL, 0, NULL, NULL, {{0}}},
 };
 /* clang-format on */

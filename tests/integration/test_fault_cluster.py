@@ -1,0 +1,202 @@
+"""Fault rules of a cluster: set, listed, refused, kept over restarts; faults of nodes and floating
+IPs; answers under a total hang."""
+
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from node import BUILD
+
+
+def fault(cluster, *words, check=True):
+    done = cluster.run("fault", *words, "--json", check=check)
+    return json.loads(done.stdout) if check else done
+
+
+def kinds():
+    listed = subprocess.run([BUILD / "sim-cluster", "fault", "kinds", "--json"], check=True,
+                            capture_output=True, text=True).stdout
+    return json.loads(listed)
+
+
+# Rules
+
+def test_a_rule_is_set_listed_disabled_enabled_and_cleared(cluster):
+    mark = cluster.events.mark()
+    rule = fault(cluster, "set", "command.status", "id=slow", "status=busy", "count=3")
+    assert rule["id"] == "slow" and rule["enabled"] and rule["left"] == 3 and rule["hits"] == 0
+    cluster.events.wait("fault.set", since=mark, fault="slow")
+    other = fault(cluster, "set", "pdu.drop", "pdu=NOP-In")
+    assert [entry["id"] for entry in fault(cluster, "list")] == ["slow", other["id"]]
+    assert "slow" in cluster.run("fault", "list").stdout
+    fault(cluster, "disable", "slow")
+    assert not fault(cluster, "show", "slow")["enabled"]
+    fault(cluster, "enable", "slow")
+    assert fault(cluster, "show", "slow")["enabled"]
+    fault(cluster, "clear", "slow")
+    cluster.events.wait("fault.cleared", since=mark, fault="slow", reason="cleared")
+    fault(cluster, "clear", "all")
+    assert fault(cluster, "list") == []
+
+
+def test_a_rule_of_the_same_id_replaces_the_other(cluster):
+    fault(cluster, "set", "command.status", "id=a", "status=busy")
+    fault(cluster, "set", "command.status", "id=a", "status=task_set_full")
+    assert ["task_set_full" in entry["rule"] for entry in fault(cluster, "list")] == [True]
+
+
+@pytest.mark.parametrize("words, wrong", [
+    (["pdu.dropp"], "there is no fault pdu.dropp"),
+    (["pdu.drop", "node=9"], "node=9 can never match"),
+    (["pdu.drop", "volume=data9"], "volume=data9 can never match"),
+    (["pdu.drop", "portal_group=none"], "portal_group=none can never match"),
+    (["pdu.drop", "after=nobody"], "after=nobody can never match"),
+    (["pdu.drop", "probability=2"], "must be"),
+    (["node.flap"], "needs node"),
+    (["floating_ip.absent", "address=192.0.2.1"], "can never match"),
+    (["node.slow_start", "node=1"], "needs time"),
+])
+def test_a_rule_that_can_never_match_is_refused_with_the_reason(cluster, words, wrong):
+    done = fault(cluster, "set", *words, check=False)
+    assert done.returncode == 1 and wrong in done.stderr
+    assert fault(cluster, "list") == []
+
+
+def test_every_example_of_the_table_is_a_rule(cluster):
+    for kind in kinds():
+        words = kind["example"].replace("127.0.1.100", cluster.floating_ip).split()
+        if kind["kind"].split(".")[0] not in ("node", "floating_ip"):
+            assert fault(cluster, "set", *words)["kind"] == kind["kind"]
+        fault(cluster, "clear", "all")
+
+
+def test_rules_of_the_configuration_are_set_and_mistakes_are_named(make_cluster):
+    cluster = make_cluster()
+    text = cluster.config.read_text()
+    cluster.config.write_text(text + "\n[fault full]\nrule = command.status status=busy count=1\n")
+    cluster.up()
+    assert [entry["id"] for entry in fault(cluster, "list")] == ["full"]
+    cluster.down()
+    cluster.config.write_text(text + "\n[fault full]\nrule = command.status status=wrong\n")
+    done = cluster.run("up", "-c", cluster.config, "--detach", check=False)
+    assert done.returncode == 2 and re.search(r"cluster.ini:\d+: rule = ", done.stderr)
+    cluster.config.write_text(text + "\n[fault full]\nrule = pdu.drop node=77\n")
+    done = cluster.run("up", "-c", cluster.config, "--detach", check=False)
+    assert done.returncode == 1 and "node=77 can never match" in done.stderr
+
+
+def test_a_rule_ends_by_itself_and_says_so(cluster):
+    mark = cluster.events.mark()
+    fault(cluster, "set", "pdu.drop", "id=brief", "pdu=NOP-In", "for=200ms")
+    cluster.events.wait("fault.cleared", since=mark, fault="brief", reason="it is over")
+    assert fault(cluster, "show", "brief")["over"]
+
+
+# Under a total hang
+
+def test_control_answers_within_100_ms_under_a_total_hang(cluster):
+    session = cluster.log_in()
+    session.clear_attention()
+    for node in (1, 2, 3):
+        cluster.run("fault", "set", "pdu.black_hole", f"node={node}")
+    cluster.run("node", "1", "freeze")
+    for words in (["status", "--json"], ["fault", "list"], ["fault", "set", "command.hang"],
+                  ["fault", "clear", "all"]):
+        begun = time.monotonic()
+        cluster.run(*words)
+        least = time.monotonic()
+        cluster.run("--help")
+        assert least - begun - (time.monotonic() - least) < 0.1 * max(1, cluster_patience()), words
+    cluster.run("heal")
+
+
+def cluster_patience():
+    from wire import PATIENCE
+    return PATIENCE
+
+
+# Nodes and floating IPs
+
+def test_a_node_flaps_and_stays_up_when_it_is_cleared(cluster):
+    mark = cluster.events.mark()
+    fault(cluster, "set", "node.flap", "id=loop", "node=2", "up=200ms", "down=200ms")
+    for _ in range(2):
+        cluster.events.wait("node.state", since=mark, node=2, state="down")
+        mark = cluster.events.mark()
+        cluster.events.wait("node.state", since=mark, node=2, state="up")
+    assert fault(cluster, "show", "loop")["hits"] >= 2
+    fault(cluster, "clear", "loop")
+    cluster.node_is("up", 2)
+    mark = cluster.events.mark()
+    time.sleep(0.6)
+    assert not cluster.events.all("node.state", since=mark)
+
+
+def test_a_node_flaps_as_often_as_it_is_told(cluster):
+    mark = cluster.events.mark()
+    fault(cluster, "set", "node.flap", "node=3", "how=kill", "up=100ms", "down=300ms", "count=1")
+    down = cluster.events.wait("node.state", since=mark, node=3, state="down")
+    up = cluster.events.wait("node.state", since=mark, node=3, state="up")
+    assert up["time"] > down["time"]
+    time.sleep(0.7)
+    assert len(cluster.events.all("node.failed", since=mark, node=3)) == 1
+
+
+def test_a_node_starts_slowly_once(cluster):
+    fault(cluster, "set", "node.slow_start", "node=1", "time=800ms", "count=1")
+    for least, most in ((0.75, 60), (0, 0.75)):
+        cluster.node(1, "kill")
+        begun = time.monotonic()
+        cluster.run("node", 1, "start")
+        assert least <= time.monotonic() - begun <= most
+
+
+def test_a_node_that_refuses_takes_nothing_over_until_it_is_cleared(cluster):
+    old = cluster.controller("data1")
+    first, second = sorted({1, 2, 3} - {old})
+    fault(cluster, "set", "node.refuse", "id=no", f"node={first}")
+    cluster.wait_until(lambda: fault(cluster, "show", "no")["hits"], "the rule is in force")
+    cluster.node(old, "kill")
+    assert cluster.new_controller(old) == second
+    cluster.node(second, "kill")
+    time.sleep(0.3)
+    assert cluster.controller() is None
+    fault(cluster, "clear", "no")
+    assert cluster.new_controller(second) == first
+
+
+def test_a_node_without_descriptors_takes_no_connection(cluster):
+    node = cluster.controller()
+    fault(cluster, "set", "node.descriptors", "id=few", f"node={node}", "most=3")
+    cluster.wait_until(lambda: fault(cluster, "show", "few")["hits"], "the rule is in force")
+    with pytest.raises(Exception):
+        cluster.log_in(deadline=0.5)
+    fault(cluster, "clear", "few")
+    cluster.reconnect().clear_attention()
+
+
+def test_a_floating_ip_is_absent_until_it_is_cleared(cluster):
+    mark = cluster.events.mark()
+    fault(cluster, "set", "floating_ip.absent", "id=gone", f"address={cluster.floating_ip}")
+    cluster.events.wait("floating_ip.down", since=mark, address=cluster.floating_ip)
+    time.sleep(0.3)
+    assert cluster.holder(cluster.floating_ip) is None
+    with pytest.raises(OSError):
+        cluster.log_in()
+    fault(cluster, "clear", "gone")
+    cluster.events.wait("floating_ip.up", since=mark, address=cluster.floating_ip)
+    cluster.log_in().clear_attention()
+
+
+def test_a_floating_ip_wanders_until_it_is_cleared(cluster):
+    mark = cluster.events.mark()
+    fault(cluster, "set", "floating_ip.wander", f"address={cluster.floating_ip}", "time=150ms")
+    cluster.wait_until(lambda: len({event["node"] for event in cluster.events.all(
+        "floating_ip.up", since=mark, address=cluster.floating_ip)}) == 3, "on every node")
+    cluster.run("heal")
+    holder = cluster.holder(cluster.floating_ip)
+    time.sleep(0.5)
+    assert cluster.holder(cluster.floating_ip) == holder
