@@ -1,8 +1,10 @@
 """Random commands from two initiators against a model of the disk, while its nodes die.
 
-One command at a time, but for the last one before a node dies: nobody knows how far that came, so
-each of its blocks may be old or new, and the reservations as before or after it. Unit attentions
-are told at least once: one that was told shortly before a node died may be told again.
+One command at a time, with two exceptions. Two writes at once: each block is as after the one or
+the other order, and what is answered fits one of them. The last command before a node dies: nobody
+knows how far it came, so each of its blocks may be old or new, and the reservations as before or
+after it. Unit attentions are told at least once: one that was told shortly before a node died may
+be told again.
 """
 
 import contextlib
@@ -34,7 +36,7 @@ class Run:
         self.disk = model.Disk(BLOCKS, NEXUSES)
         self.told = {nexus: set() for nexus in range(NEXUSES)}
         self.sessions = {nexus: self.connect(nexus) for nexus in range(NEXUSES)}
-        self.history, self.counts = [], {}
+        self.history, self.counts, self.place = [], {}, None
 
     def connect(self, nexus):
         return self.cluster.reconnect(VOLUME, name=f"{PREFIX}host{nexus}", isid=isid(nexus),
@@ -56,7 +58,8 @@ class Run:
 
     def extent(self):
         blocks = self.random.randint(1, LONGEST)
-        return self.random.randint(0, BLOCKS - blocks), blocks
+        first, last = self.place or (0, BLOCKS)
+        return min(self.random.randint(first, last), BLOCKS - blocks), blocks
 
     def choose_compare(self):
         """Of one block, as the disk takes no more."""
@@ -116,6 +119,36 @@ class Run:
         command = self.choose()
         answer = self.disk.judge(self.nexus, command)
         self.compare(self.sessions[self.nexus].wait(self.start(command)), answer)
+
+    def writes_at_once(self):
+        """Not while unit attentions are pending: they would keep the writes away."""
+        if any(self.disk.attentions.values()):
+            self.command()
+            return
+        commands, tasks = {}, {}
+        first = self.random.randrange(BLOCKS)
+        self.place = first, first + LONGEST // 4  # so that they mostly overlap
+        for self.nexus in self.sessions:
+            commands[self.nexus] = self.random.choice((
+                self.choose_write, self.choose_same, self.choose_or, self.choose_compare,
+                lambda: model.unmap(*self.extent())))()
+            self.note("at-once", f"nexus {self.nexus}", commands[self.nexus].cdb.hex())
+        self.place, candidates = None, []
+        for order in (list(commands), list(commands)[::-1]):
+            disk = self.disk.copy()
+            candidates.append((disk, {nexus: disk.judge(nexus, commands[nexus])[:2]
+                                      for nexus in order}))
+        for self.nexus, command in commands.items():
+            tasks[self.nexus] = self.start(command)
+        seen = {}
+        for nexus, task in tasks.items():
+            self.sessions[nexus].wait(task)
+            seen[nexus] = task.status, task.code if task.sense else None
+        fitting = [disk for disk, answers in candidates if answers == seen]
+        if not fitting:
+            self.expect(seen, [answers for _, answers in candidates], "two writes at once")
+        for command in commands.values():
+            self.settle(fitting[0], fitting[-1], self.disk, command.extent)
 
     def look(self):
         """What PERSISTENT RESERVE IN tells, once nothing is pending."""
@@ -251,7 +284,8 @@ class Run:
     # The whole
 
     def run(self, commands):
-        actions, weights = [self.command, self.look, self.reset, self.relog], [970, 20, 6, 4]
+        actions = [self.command, self.writes_at_once, self.look, self.reset, self.relog]
+        weights = [870, 100, 20, 6, 4]
         for _ in range(commands):
             self.nexus = self.random.randrange(NEXUSES)
             if self.random.random() * self.between_failures < 1:
