@@ -98,7 +98,7 @@ integration: all
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/port.c $(wildcard target/iscsi/*.c) \
-             $(addprefix target/base/,address.c buffer.c event.c memory.c)
+             $(addprefix target/base/,address.c buffer.c event.c memory.c child.c control.c) $(wildcard target/base/fault*.c)
 	@mkdir -p $(@D)
 	clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 

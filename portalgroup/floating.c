@@ -5,6 +5,7 @@
 #include "target/base/listener.h"
 #include "target/base/memory.h"
 #include "target/iscsi/access.h"
+#include "target/iscsi/faulty_host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ struct floating {
     char *group_name; /* owned */
     struct map *map;  /* owned; NULL before the first one */
     struct listener listener;
+    struct faults faults;
+    struct faulty_host faulty_host;
     bool is_started, is_listening, is_isolated;
 };
 
@@ -86,7 +89,7 @@ static void detach(struct host *host, struct session *session)
     (void)host, (void)session;
 }
 
-static const struct host_operations operations = {admit, route, list, attach, detach};
+static const struct host_operations operations = {admit, route, list, attach, detach, NULL};
 
 static void on_accepted(void *owner, int fd, const struct address *local,
                         const struct address *peer)
@@ -94,6 +97,43 @@ static void on_accepted(void *owner, int fd, const struct address *local,
     struct floating *floating = owner;
 
     host_accept(&floating->host, fd, local, peer);
+}
+
+static void describe(struct host *host, const struct address *local, const char *target,
+                     struct fault_point *point)
+{
+    struct floating *floating = floating_of(host);
+    const struct map_target *known =
+        floating->map && target ? map_find_target(floating->map, target) : NULL;
+
+    (void)local;
+    point->portal_group = floating->group_name;
+    point->volume = known ? known->volume : NULL;
+}
+
+static void on_faults_changed(void *owner)
+{
+    struct floating *floating = owner;
+
+    faulty_host_follow(&floating->faulty_host);
+}
+
+static void take_faults(void *owner, int64_t id, json_t *request)
+{
+    struct floating *floating = owner;
+
+    if (floating->is_started)
+        faults_take(&floating->faults, floating->child, id, request);
+    else
+        child_refuse(floating->child, id, "not started");
+}
+
+static void tell_fault_counts(void *owner, int64_t id, json_t *request)
+{
+    (void)request;
+    struct floating *floating = owner;
+
+    faults_tell_counts(&floating->faults, floating->child, id);
 }
 
 static void take_start(void *owner, int64_t id, json_t *request)
@@ -115,6 +155,9 @@ static void take_start(void *owner, int64_t id, json_t *request)
     floating->is_started = true;
     access_read_settings(&settings, json_object_get(request, "settings"));
     host_init(&floating->host, &operations, &settings, floating->loop);
+    faults_init(&floating->faults, floating->loop, on_faults_changed, floating);
+    floating->faults.node = number;
+    faulty_host_init(&floating->faulty_host, &floating->host, &floating->faults, describe);
     child_start_events(floating->child, "portalgroup", number);
     child_reply(floating->child, id, NULL);
 }
@@ -194,8 +237,14 @@ static void take_stop(void *owner, int64_t id, json_t *request)
 }
 
 const struct child_request floating_requests[] = {
-    {"start", take_start},     {"map", take_map},   {"sessions", tell_sessions},
-    {"isolate", take_isolate}, {"stop", take_stop}, {NULL, NULL},
+    {"start", take_start},
+    {"map", take_map},
+    {"sessions", tell_sessions},
+    {"isolate", take_isolate},
+    {"stop", take_stop},
+    {"faults", take_faults},
+    {"fault_counts", tell_fault_counts},
+    {NULL, NULL},
 };
 
 struct floating *floating_new(struct ev_loop *loop)

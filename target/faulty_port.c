@@ -2,7 +2,6 @@
 
 #include "target/base/bytes.h"
 #include "target/base/memory.h"
-#include "target/iscsi/access.h"
 #include "target/iscsi/task.h"
 #include "target/port.h"
 #include "target/scsi/command.h"
@@ -242,18 +241,13 @@ static struct fault_rule *find_strike(struct task *task, size_t *index)
 {
     struct service *service = service_of_task(task);
     const struct session *session = task->session;
-    const struct map_portal_group *group =
-        access_group_of_portal(service->map, service->node, &session->local);
-    const struct volume *volume = service_find_volume(service, session->target);
     char portal[ADDRESS_TEXT_SIZE];
     struct fault_point point = {
         .where = FAULT_COMMAND,
         .node = service->node,
         .session = session->tsih,
-        .portal_group = group ? group->name : NULL,
         .portal = address_format(&session->local, portal),
         .initiator = session->initiator,
-        .volume = volume ? volume->name : NULL,
         .direction = -1,
         .pdu = -1,
         .command = task->cdb[0] | (task->cdb[1] & COMMAND_ACTION_BITS) << 8,
@@ -262,6 +256,7 @@ static struct fault_rule *find_strike(struct task *task, size_t *index)
         .what = task,
     };
 
+    service_describe(&service->host, &session->local, session->target, &point);
     place(&point, task);
     return faults_strike(&service->faults, &point, index);
 }

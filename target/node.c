@@ -194,6 +194,7 @@ static void on_faults_changed(void *owner)
     LIST_FOR_EACH (element, &node->service.volumes)
         volume_follow_faults(container_of(element, struct volume, link), &node->service.faults);
     faulty_port_follow(&node->service);
+    faulty_host_follow(&node->service.faulty_host);
 }
 
 static void take_faults(void *owner, int64_t id, json_t *request)
@@ -312,6 +313,8 @@ static void take_start(void *owner, int64_t id, json_t *request)
     service_init(&node->service, node->loop, number, &host_settings, on_idle, node);
     faults_init(&node->service.faults, node->loop, on_faults_changed, node);
     node->service.faults.node = number;
+    faulty_host_init(&node->service.faulty_host, &node->service.host, &node->service.faults,
+                     service_describe);
     node->peers = copy_source_new(&node->service, node->workers, volumes);
     child_start_events(node->child, "target", number);
     child_reply(node->child, id, NULL);

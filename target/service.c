@@ -22,6 +22,19 @@ struct volume *service_find_volume(struct service *service, const char *target)
     return NULL;
 }
 
+void service_describe(struct host *host, const struct address *local, const char *target,
+                      struct fault_point *point)
+{
+    struct service *service = service_of(host);
+    const struct map_portal_group *group =
+        service->map ? access_group_of_portal(service->map, service->node, local) : NULL;
+    const struct map_target *known =
+        service->map && target ? map_find_target(service->map, target) : NULL;
+
+    point->portal_group = group ? group->name : NULL;
+    point->volume = known ? known->volume : NULL;
+}
+
 static enum login_status admit(struct host *host, const struct login_names *names,
                                struct login_grant *grant)
 {
@@ -75,7 +88,7 @@ static void detach(struct host *host, struct session *session)
         service->on_idle(service->owner, volume);
 }
 
-static const struct host_operations operations = {admit, route, list, attach, detach};
+static const struct host_operations operations = {admit, route, list, attach, detach, NULL};
 
 void service_init(struct service *service, struct ev_loop *loop, int node,
                   const struct host_settings *settings, service_volume_idle *on_idle, void *owner)

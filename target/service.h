@@ -3,6 +3,7 @@
 #pragma once
 
 #include "target/base/faults.h"
+#include "target/iscsi/faulty_host.h"
 #include "target/iscsi/host.h"
 #include "target/iscsi/map.h"
 #include "target/iscsi/session.h"
@@ -19,11 +20,15 @@ struct service {
     void *owner;                        /* borrowed */
     const struct port_operations *port; /* what new sessions get */
     struct faults faults;
+    struct faulty_host faulty_host;
     struct list faulty_tasks; /* faulty_port.c */
 };
 
 void service_init(struct service *service, struct ev_loop *loop, int node,
                   const struct host_settings *settings, service_volume_idle *on_idle, void *owner);
+/* Where a fault would strike: portal group and volume. */
+void service_describe(struct host *host, const struct address *local, const char *target,
+                      struct fault_point *point);
 /* NULL: not this node's. */
 struct volume *service_find_volume(struct service *service, const char *target);
 /* Sessions at work on the target; `visit` may end them. Returns how many there were. */

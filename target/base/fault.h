@@ -93,6 +93,7 @@ struct fault_rule {
     bool is_enabled;
     struct fault_value values[FAULT_KEYS + FAULT_PARAMETERS];
     /* What became of it. */
+    bool is_new;  /* in force since this very moment */
     double since; /* unix time, seconds: `for` counts from here; 0: not yet in force */
     uint64_t seen, hits;
     double last_hit; /* unix time; 0: never */

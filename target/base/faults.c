@@ -86,6 +86,7 @@ static struct faults_entry *decode(const json_t *list, char **error)
             free_entries(entries, i + 1);
             return NULL;
         }
+        entries[i].rule->is_new = true;
         if (!entries[i].rule->since)
             entries[i].rule->since = event_now();
     }
@@ -124,6 +125,8 @@ void faults_take(struct faults *faults, struct child *child, int64_t id, const j
     faults->fired = json_incref(json_object_get(request, "fired"));
     faults->on_changed(faults->owner);
     free_entries(old, old_count); /* not before everybody has let go of them */
+    for (size_t i = 0; i < faults->count; i++)
+        faults->entries[i].rule->is_new = false;
     plan(faults);
     child_reply(child, id, NULL);
 }

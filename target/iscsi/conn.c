@@ -32,7 +32,10 @@ struct conn {
     struct stream stream;
     struct output output;
     const struct conn_user *user;
-    void *owner;          /* borrowed */
+    void *owner; /* borrowed */
+    const struct conn_way *way;
+    void *way_owner;      /* borrowed */
+    uint64_t expected;    /* bytes of output that are still to come by the way */
     const char *finished; /* why it ends once the output has left */
     bool is_held, is_mute, wants_room;
     uint64_t bytes_in, bytes_out;
@@ -41,7 +44,7 @@ struct conn {
 static void update_reading(struct conn *conn)
 {
     bool reads = !conn->is_mute &&
-                 (conn->finished || (!conn->is_held && conn->output.queued < CONN_OUTPUT_HIGH));
+                 (conn->finished || (!conn->is_held && conn_queued(conn) < CONN_OUTPUT_HIGH));
 
     if (reads)
         ev_io_start(conn->pool->loop, &conn->readable);
@@ -63,7 +66,7 @@ static const char *flush(struct conn *conn)
     if (error && error != -EAGAIN)
         return error == -EPIPE || error == -ECONNRESET ? "connection reset by the peer"
                                                        : "cannot send";
-    if (!conn->output.queued && conn->finished)
+    if (!conn_queued(conn) && conn->finished)
         shutdown(conn->readable.fd, SHUT_WR);
     update_reading(conn);
     return NULL;
@@ -75,7 +78,7 @@ static void flush_and_tell(struct conn *conn)
 
     if (why) {
         conn_close(conn, why);
-    } else if (conn->wants_room && conn->output.queued < CONN_OUTPUT_LOW && conn->user->on_room) {
+    } else if (conn->wants_room && conn_queued(conn) < CONN_OUTPUT_LOW && conn->user->on_room) {
         conn->wants_room = false;
         conn->user->on_room(conn->owner);
     }
@@ -85,7 +88,87 @@ static void mark_dirty(struct conn *conn)
 {
     if (list_is_empty(&conn->dirty))
         list_append(&conn->pool->dirty, &conn->dirty);
-    conn->wants_room |= conn->output.queued >= CONN_OUTPUT_LOW;
+    conn->wants_room |= conn_queued(conn) >= CONN_OUTPUT_LOW;
+}
+
+static void commit_straight(struct conn *conn, uint32_t size)
+{
+    output_commit(&conn->output, size);
+    mark_dirty(conn);
+}
+
+static void send_straight(struct conn *conn, struct conn_chunk *chunk, const uint8_t *bytes,
+                          uint32_t length)
+{
+    output_add_chunk(&conn->output, chunk, (uint32_t)(bytes - chunk->bytes), length);
+    mark_dirty(conn);
+}
+
+static void send_span_straight(struct conn *conn, int fd, uint64_t offset, uint32_t length)
+{
+    output_add_span(&conn->output, fd, offset, length);
+    mark_dirty(conn);
+}
+
+static void follow_user_straight(struct conn *conn)
+{
+    conn->stream.user = &conn->user->stream;
+    conn->stream.owner = conn->owner;
+}
+
+static void leave_straight(struct conn *conn)
+{
+    (void)conn;
+}
+
+static const struct conn_way straight = {commit_straight, send_straight, send_span_straight,
+                                         follow_user_straight, leave_straight};
+
+void conn_set_way(struct conn *conn, const struct conn_way *way, void *owner)
+{
+    conn->way = way ? way : &straight;
+    conn->way_owner = owner;
+    conn->way->follow_user(conn);
+}
+
+void *conn_way_owner(const struct conn *conn)
+{
+    return conn->way_owner;
+}
+
+void conn_put(struct conn *conn, const uint8_t *bytes, uint32_t length)
+{
+    while (length) {
+        uint32_t piece = length < CONN_CHUNK_SIZE ? length : CONN_CHUNK_SIZE;
+
+        memcpy(output_reserve(&conn->output, piece), bytes, piece);
+        output_commit(&conn->output, piece);
+        bytes += piece;
+        length -= piece;
+    }
+    mark_dirty(conn);
+}
+
+void conn_expect_output(struct conn *conn, int64_t change)
+{
+    conn->expected += (uint64_t)change;
+    conn->wants_room |= change < 0;
+    mark_dirty(conn);
+}
+
+const struct conn_user *conn_user(const struct conn *conn)
+{
+    return conn->user;
+}
+
+void *conn_owner(const struct conn *conn)
+{
+    return conn->owner;
+}
+
+int conn_descriptor(const struct conn *conn)
+{
+    return conn->readable.fd;
 }
 
 /* One pass: a connection that queues more from on_room has its turn after the others' input. */
@@ -214,6 +297,7 @@ struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *loca
     struct conn *conn = memory_new(sizeof(*conn));
 
     conn->pool = pool;
+    conn->way = &straight;
     conn->local = *local;
     conn->peer = *peer;
     list_init(&conn->dirty);
@@ -229,16 +313,14 @@ void conn_set_user(struct conn *conn, const struct conn_user *user, void *owner)
 {
     conn->user = user;
     conn->owner = owner;
-    if (conn->stream.user) {
-        conn->stream.user = &user->stream;
-        conn->stream.owner = owner;
-    } else {
+    if (!conn->stream.user)
         stream_init(&conn->stream, &user->stream, owner);
-    }
+    conn->way->follow_user(conn);
 }
 
 void conn_close(struct conn *conn, const char *why)
 {
+    conn->way->leave(conn);
     list_remove(&conn->dirty);
     ev_io_stop(conn->pool->loop, &conn->readable);
     ev_io_stop(conn->pool->loop, &conn->writable);
@@ -282,8 +364,7 @@ uint8_t *conn_reserve(struct conn *conn, uint32_t size)
 
 void conn_commit(struct conn *conn, uint32_t size)
 {
-    output_commit(&conn->output, size);
-    mark_dirty(conn);
+    conn->way->commit(conn, size);
 }
 
 struct conn_chunk *conn_detach(struct conn *conn, uint32_t size)
@@ -294,23 +375,20 @@ struct conn_chunk *conn_detach(struct conn *conn, uint32_t size)
 void conn_send_detached(struct conn_pool *pool, struct conn *conn, struct conn_chunk *chunk,
                         const uint8_t *bytes, uint32_t length)
 {
-    if (conn && length) {
-        output_add_chunk(&conn->output, chunk, (uint32_t)(bytes - chunk->bytes), length);
-        mark_dirty(conn);
-    }
+    if (conn && length)
+        conn->way->send(conn, chunk, bytes, length);
     if (!--chunk->users)
         conn_chunk_free(pool, chunk);
 }
 
 void conn_send_span(struct conn *conn, int fd, uint64_t offset, uint32_t length)
 {
-    output_add_span(&conn->output, fd, offset, length);
-    mark_dirty(conn);
+    conn->way->send_span(conn, fd, offset, length);
 }
 
 uint64_t conn_queued(const struct conn *conn)
 {
-    return conn->output.queued;
+    return conn->output.queued + conn->expected;
 }
 
 struct stream *conn_stream(struct conn *conn)

@@ -47,6 +47,28 @@ struct conn_user {
                                            conn_ function but conn_close */
 };
 
+/* How PDUs pass between the user and the queue: straight, or by way of somebody who looks at each
+ * of them (faulty_conn.c). */
+struct conn_way {
+    void (*commit)(struct conn *conn, uint32_t size);
+    /* What conn_send_detached is to send; the chunk stays the caller's. */
+    void (*send)(struct conn *conn, struct conn_chunk *chunk, const uint8_t *bytes,
+                 uint32_t length);
+    void (*send_span)(struct conn *conn, int fd, uint64_t offset, uint32_t length);
+    void (*follow_user)(struct conn *conn); /* there is another user */
+    void (*leave)(struct conn *conn);       /* the connection is about to be closed */
+};
+/* NULL: straight. `owner` is borrowed. */
+void conn_set_way(struct conn *conn, const struct conn_way *way, void *owner);
+void *conn_way_owner(const struct conn *conn);
+/* Bytes straight into the queue. */
+void conn_put(struct conn *conn, const uint8_t *bytes, uint32_t length);
+/* So many more bytes (or fewer) are to come by conn_put: conn_queued counts them. */
+void conn_expect_output(struct conn *conn, int64_t change);
+const struct conn_user *conn_user(const struct conn *conn);
+void *conn_owner(const struct conn *conn);
+int conn_descriptor(const struct conn *conn); /* borrowed */
+
 /* Takes `fd`, which is non-blocking. */
 struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *local,
                       const struct address *peer);

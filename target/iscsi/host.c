@@ -6,11 +6,18 @@
 
 #include <stdlib.h>
 
+static void greet_nobody(struct host *host, struct conn *conn)
+{
+    (void)host, (void)conn;
+}
+
 void host_init(struct host *host, const struct host_operations *operations,
                const struct host_settings *settings, struct ev_loop *loop)
 {
-    *host =
-        (struct host){.operations = operations, .settings = *settings, .pool = conn_pool_new(loop)};
+    *host = (struct host){.operations = operations,
+                          .greet = greet_nobody,
+                          .settings = *settings,
+                          .pool = conn_pool_new(loop)};
     registry_init(&host->registry);
     list_init(&host->unused_tasks);
 }

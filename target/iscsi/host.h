@@ -53,6 +53,9 @@ struct host_settings {
 
 struct host {
     const struct host_operations *operations;
+    /* Sees each new connection before its first byte. */
+    void (*greet)(struct host *host, struct conn *conn);
+    struct faulty_host *faulty; /* borrowed: whose operations stand in front; or NULL */
     struct host_settings settings;
     struct conn_pool *pool; /* owned by the process */
     struct registry registry;
@@ -77,6 +80,8 @@ struct host_operations {
     enum login_status (*attach)(struct host *host, struct session *session);
     /* The session is over, none of its tasks is left. */
     void (*detach)(struct host *host, struct session *session);
+    /* The TargetAddress of a redirect, when it is not the address that route gave; may be NULL. */
+    const char *(*name_portal)(struct host *host);
 };
 
 void host_init(struct host *host, const struct host_operations *operations,

@@ -90,17 +90,16 @@ static void send_response(struct login *login, enum login_status status, uint16_
     }
 }
 
-static void tell_refusal(const struct login *login)
+static void tell_refusal(const struct login *login, const char *to)
 {
-    char peer[ADDRESS_TEXT_SIZE], portal[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE], status[8];
+    char peer[ADDRESS_TEXT_SIZE], portal[ADDRESS_TEXT_SIZE], status[8];
 
     address_format(conn_peer(login->conn), peer);
     address_format(conn_local(login->conn), portal);
     if (has_moved(login->refusal)) {
         event(EVENT_LOGIN_REDIRECTED, text("initiator", login->initiator),
               text("target", login->target), text("portal", portal), text("peer", peer),
-              text("to", address_format(&login->redirect, to)),
-              flag("permanent", login->refusal == LOGIN_MOVED_PERMANENTLY));
+              text("to", to), flag("permanent", login->refusal == LOGIN_MOVED_PERMANENTLY));
         return;
     }
     snprintf(status, sizeof(status), "0x%04x", login->refusal);
@@ -109,16 +108,26 @@ static void tell_refusal(const struct login *login)
           text("reason", phrase_of(login->refusal)));
 }
 
+/* Where a login that moves is sent. */
+static const char *portal_name(const struct login *login, char text[static ADDRESS_TEXT_SIZE])
+{
+    const struct host_operations *operations = login->host->operations;
+    const char *name = operations->name_portal ? operations->name_portal(login->host) : NULL;
+
+    return name ? name : address_format(&login->redirect, text);
+}
+
 /* The answer to a refused login, after which the connection ends. */
 static void finish_refused(struct login *login)
 {
-    char to[ADDRESS_TEXT_SIZE];
+    char text[ADDRESS_TEXT_SIZE];
+    const char *to = has_moved(login->refusal) ? portal_name(login, text) : NULL;
 
     buffer_take(&login->answer, login->answer.length);
     login->answered = 0;
-    if (has_moved(login->refusal))
-        text_add(&login->answer, "TargetAddress", address_format(&login->redirect, to));
-    tell_refusal(login);
+    if (to)
+        text_add(&login->answer, "TargetAddress", to);
+    tell_refusal(login, to);
     login->request.transit = false;
     send_response(login, login->refusal, login->request.tsih, login->request.cmd_sn);
     conn_finish(login->conn, phrase_of(login->refusal));
@@ -389,8 +398,10 @@ void host_accept(struct host *host, int fd, const struct address *local, const s
     bool is_surplus = host->connections >= most;
     struct conn *conn = conn_new(host->pool, fd, local, peer);
 
-    if (host->connections < most + SURPLUS_MAX)
-        login_new(host, conn)->is_surplus = is_surplus;
-    else
+    if (host->connections >= most + SURPLUS_MAX) {
         conn_close(conn, "too many connections");
+        return;
+    }
+    login_new(host, conn)->is_surplus = is_surplus;
+    host->greet(host, conn);
 }

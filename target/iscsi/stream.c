@@ -39,7 +39,7 @@ static uint32_t segment_size(const struct stream *stream)
 
 static bool passes_as_it_comes(const struct stream *stream)
 {
-    return !stream->data_digest &&
+    return !stream->data_digest && !stream->collects_all &&
            (stream->pdu.opcode == OP_DATA_OUT || stream->pdu.opcode == OP_SCSI_COMMAND);
 }
 

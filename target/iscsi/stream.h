@@ -22,6 +22,7 @@ struct stream_user {
 struct stream {
     const struct stream_user *user;
     void *owner;                     /* borrowed */
+    bool collects_all;               /* data segments that could pass as they come, too */
     uint32_t max_data_length;        /* MaxRecvDataSegmentLength that we declared */
     bool header_digest, data_digest; /* valid from the next PDU on */
     struct pdu pdu;                  /* the one that is coming in */

@@ -58,7 +58,7 @@ static void detach(struct host *host, struct session *session)
     (void)host, (void)session;
 }
 
-static const struct host_operations operations = {admit, route, list, attach, detach};
+static const struct host_operations operations = {admit, route, list, attach, detach, NULL};
 
 static void drain(int fd)
 {

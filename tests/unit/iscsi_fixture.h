@@ -102,7 +102,7 @@ static inline void fake_detach(struct host *host, struct session *session)
 static inline void fake_start(struct fake_host *fake)
 {
     static const struct host_operations operations = {fake_admit, fake_route, fake_list,
-                                                      fake_attach, fake_detach};
+                                                      fake_attach, fake_detach, NULL};
     const struct host_settings settings = {
         .login_timeout = 15, .queue_depth = 8, .max_connections = 16};
 
