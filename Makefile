@@ -36,11 +36,13 @@ UNIT_TESTS  := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_
 PROGRAMS    := $(O)/target $(O)/portalgroup $(O)/sim-cluster
 
 # Goals that a bare machine starts with install what is missing first.
-FIRST := $(if $(filter run demo test bench-%,$(MAKECMDGOALS)),deps)
+FIRST := $(if $(filter run demo test bench bench-% profile,$(MAKECMDGOALS)),deps)
+PACKAGES += $(if $(filter bench bench-% profile,$(MAKECMDGOALS)),tgt valgrind)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run demo test unit integration fuzz bench-failover bench-libiscsi bench-random asan layers format install clean
+.PHONY: all deps run demo test unit integration fuzz bench bench-quick bench-instructions bench-failover \
+        bench-libiscsi bench-random profile asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -110,6 +112,23 @@ fuzz: $(FUZZERS)
 	done
 
 # Figures rather than verdicts; they take minutes.
+BENCH_TOOLS := $(addprefix $(O)/bench/,load logins echo file)
+$(O)/bench/load: $(O)/obj/tests/bench/load_session.o
+$(O)/bench/%: $(O)/obj/tests/bench/%.o $(O)/obj/tests/bench/common.o $(O)/obj/tests/bench/login.o
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^
+
+bench bench-quick: $(FIRST) all $(BENCH_TOOLS)
+	@BUILD=$(O) /usr/bin/python3 tests/bench/bench.py $(if $(filter bench-quick,$@),--quick) \
+	    --json $(O)/$@.json --svg $(O)/$@.svg
+
+# A verdict: instructions of a 4 KiB read and write may not grow.
+bench-instructions: $(FIRST) all $(BENCH_TOOLS)
+	@BUILD=$(O) /usr/bin/python3 tests/bench/instructions.py
+
+profile: $(FIRST) all $(BENCH_TOOLS)
+	@BUILD=$(O) /usr/bin/python3 tests/bench/instructions.py --listing $(O)/profile.txt
+
 bench-failover: $(FIRST) all
 	@BUILD=$(O) /usr/bin/python3 tests/bench/failover.py --json $(O)/bench-failover.json
 
