@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""Instructions that a 4 KiB read and a 4 KiB write cost in the target, counted by callgrind.
+
+Alone (depth 1) and in batches (32 commands in one send, all answered before the next 32). What a
+session costs besides is taken out: each figure is the difference of a long and a short run. Exit
+code 1 if one is more than 5 % above the figure on record; --record puts the new ones there.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+os.environ.setdefault("TEST_PATIENCE", "5")  # callgrind is slow
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+from addresses import Net  # noqa: E402
+from node import BUILD, Lab, Process, iqn  # noqa: E402
+
+RECORD = pathlib.Path(__file__).with_name("instructions.json")
+ROOM = 1.05
+REGION, SHORT, LONG = 16 << 20, 640, 6400
+
+CASES = {
+    "4 KiB read, depth 1": ["--depth", 1],
+    "4 KiB read, batches of 32": ["--depth", 32],
+    "4 KiB write, depth 1": ["--depth", 1, "--writes", 100],
+    "4 KiB write, batches of 32": ["--depth", 32, "--writes", 100],
+}
+
+
+class CountedLab(Lab):
+    """The target runs under callgrind."""
+
+    def start(self, process, arguments, **start):
+        out = f"--callgrind-out-file={self.state}/callgrind"
+        child = Process("/usr/bin/valgrind",
+                        ["--tool=callgrind", out, str(BUILD / process), *arguments],
+                        self.state / "valgrind.log")
+        self.processes.append(child)
+        child.control.request("start", process=process, cluster="bench", **start)
+        return child
+
+    def dump(self):
+        """What was executed since the last one; gives the file."""
+        before = set(self.state.glob("callgrind*"))
+        subprocess.run(["callgrind_control", "--dump", str(self.processes[0].pid)], check=True,
+                       capture_output=True, timeout=60)
+        return (set(self.state.glob("callgrind*")) - before).pop()
+
+    def load(self, words, count):
+        command = [BUILD / "bench" / "load", "--portal", f"{self.portal}:3260", "--target",
+                   iqn("data1"), "--region", REGION, "--lockstep", 1, "--count", count, *words]
+        subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, timeout=300)
+
+
+def instructions_in(dump):
+    line = next(line for line in dump.read_text().splitlines()
+                if line.startswith(("summary:", "totals:")))
+    return int(line.split()[1])
+
+
+def by_function(dump):
+    """Instructions in each function itself; callgrind_annotate gives all of a dump in the middle
+    to the one that was entered before it."""
+    names, costs, function, is_call = {}, collections.Counter(), None, False
+    for line in dump.read_text().splitlines():
+        found = re.match(r"(c?fn)=(\(\d+\))(?: (.*))?", line)
+        if found:
+            kind, number, name = found.groups()
+            names.setdefault(number, name)
+            function = number if kind == "fn" else function
+        elif re.match(r"[-+*\d]", line):
+            costs[function] += 0 if is_call else int(line.split()[1])
+        is_call = line.startswith("calls=")
+    return {names[number]: cost for number, cost in costs.most_common()}
+
+
+def count(lab, words):
+    """Instructions a command, and the listing of the long run."""
+    lab.load(words, 64)
+    lab.dump()
+    lab.load(words, SHORT)
+    short = instructions_in(lab.dump())
+    lab.load(words, LONG)
+    dump = lab.dump()
+    listing = "\n".join(f"{cost / LONG:10.1f}  {name}" for name, cost in by_function(dump).items()
+                        if cost >= LONG)
+    return (instructions_in(dump) - short) / (LONG - SHORT), listing
+
+
+def count_all():
+    lab, figures, listings = CountedLab(Net()), {}, []
+    try:
+        lab.make_volumes()
+        subprocess.run([BUILD / "bench" / "file", "--file", lab.image(), "--fill", "1",
+                        "--region", str(REGION)], check=True)
+        lab.start_target()
+        for name, words in CASES.items():
+            figures[name], listing = count(lab, words)
+            listings.append(f"{name}: instructions a command by function\n{listing}\n")
+    finally:
+        lab.finish()
+    return {name: round(figure) for name, figure in figures.items()}, "\n".join(listings)
+
+
+def judge(figures, recorded):
+    """Prints a line each; says whether all is well."""
+    grown = []
+    for name, figure in figures.items():
+        before = recorded.get(name)
+        if before and figure > before * ROOM:
+            grown.append(name)
+        print(f"{name:30s} {figure:8,d} instructions"
+              + (f", on record {before:,d} ({figure / before - 1:+.1%})" if before else ""))
+    for name in grown:
+        print(f"{name}: grew by more than {ROOM - 1:.0%}")
+    return not grown
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--record", action="store_true", help="these are the figures from now on")
+    options.add_argument("--listing", help="file for the listings by function")
+    options = options.parse_args()
+    figures, listing = count_all()
+    is_well = judge(figures, json.loads(RECORD.read_text()) if RECORD.exists() else {})
+    if options.listing:
+        pathlib.Path(options.listing).write_text(listing)
+    if options.record:
+        RECORD.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0 if is_well or options.record or options.listing else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
