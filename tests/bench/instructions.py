@@ -77,7 +77,7 @@ def by_function(dump):
         elif re.match(r"[-+*\d]", line):
             costs[function] += 0 if is_call else int(line.split()[1])
         is_call = line.startswith("calls=")
-    return {names[number]: cost for number, cost in costs.most_common()}
+    return [(names[number], cost) for number, cost in costs.most_common()]
 
 
 def count(lab, words):
@@ -88,7 +88,7 @@ def count(lab, words):
     short = instructions_in(lab.dump())
     lab.load(words, LONG)
     dump = lab.dump()
-    listing = "\n".join(f"{cost / LONG:10.1f}  {name}" for name, cost in by_function(dump).items()
+    listing = "\n".join(f"{cost / LONG:10.1f}  {name}" for name, cost in by_function(dump)
                         if cost >= LONG)
     return (instructions_in(dump) - short) / (LONG - SHORT), listing
 
