@@ -111,6 +111,17 @@ static void describe(struct host *host, const struct address *local, const char 
     point->volume = known ? known->volume : NULL;
 }
 
+static void list_wrongly(struct host *host, const struct address *local, bool with_node_portals,
+                         struct buffer *answer)
+{
+    struct floating *floating = floating_of(host);
+    const struct map_portal_group *group = group_of(floating);
+
+    (void)local;
+    if (group)
+        access_list_wrongly(floating->map, group, with_node_portals, answer);
+}
+
 static void on_faults_changed(void *owner)
 {
     struct floating *floating = owner;
@@ -157,7 +168,8 @@ static void take_start(void *owner, int64_t id, json_t *request)
     host_init(&floating->host, &operations, &settings, floating->loop);
     faults_init(&floating->faults, floating->loop, on_faults_changed, floating);
     floating->faults.node = number;
-    faulty_host_init(&floating->faulty_host, &floating->host, &floating->faults, describe);
+    faulty_host_init(&floating->faulty_host, &floating->host, &floating->faults, describe,
+                     list_wrongly);
     child_start_events(floating->child, "portalgroup", number);
     child_reply(floating->child, id, NULL);
 }

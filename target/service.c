@@ -35,6 +35,17 @@ void service_describe(struct host *host, const struct address *local, const char
     point->volume = known ? known->volume : NULL;
 }
 
+void service_list_wrongly(struct host *host, const struct address *local, bool with_node_portals,
+                          struct buffer *answer)
+{
+    struct service *service = service_of(host);
+    const struct map_portal_group *group =
+        access_group_of_portal(service->map, service->node, local);
+
+    if (group)
+        access_list_wrongly(service->map, group, with_node_portals, answer);
+}
+
 static enum login_status admit(struct host *host, const struct login_names *names,
                                struct login_grant *grant)
 {

@@ -29,6 +29,8 @@ void service_init(struct service *service, struct ev_loop *loop, int node,
 /* Where a fault would strike: portal group and volume. */
 void service_describe(struct host *host, const struct address *local, const char *target,
                       struct fault_point *point);
+void service_list_wrongly(struct host *host, const struct address *local, bool with_node_portals,
+                          struct buffer *answer);
 /* NULL: not this node's. */
 struct volume *service_find_volume(struct service *service, const char *target);
 /* Sessions at work on the target; `visit` may end them. Returns how many there were. */

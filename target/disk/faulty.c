@@ -21,6 +21,8 @@ struct faulty_disk {
     struct list healed, cache; /* of bad blocks; writes that the disk has not got */
     struct disk_io drain;      /* of the oldest of them */
     bool is_draining, is_settling;
+    uint64_t moved; /* bytes, while throttled */
+    double free_at; /* unix time: when a throttled disk has moved what it has */
 };
 
 /* Blocks that were bad and have been written again. */
@@ -44,6 +46,7 @@ struct faulty_io {
     uint8_t *copy;           /* owned: of what is written instead; or NULL */
     uint64_t corrupt_offset; /* of data read */
     uint8_t corrupt_xor;     /* 0: none */
+    uint8_t stuck, stuck_at; /* bits of that byte that are stuck, and at what; 0: none */
     ev_timer delay;
     bool is_passed_on; /* else it ends after the delay with inner.error */
 };
@@ -98,6 +101,10 @@ static void finish(struct faulty_io *faulty_io)
         patch(faulty, outer);
         if (faulty_io->corrupt_xor && faulty_io->corrupt_offset < outer->length)
             outer->buffer[faulty_io->corrupt_offset] ^= faulty_io->corrupt_xor;
+        if (faulty_io->stuck)
+            outer->buffer[faulty_io->corrupt_offset] =
+                (uint8_t)((outer->buffer[faulty_io->corrupt_offset] & ~faulty_io->stuck) |
+                          faulty_io->stuck_at);
     }
     if (outer->operation == DISK_LOCATE) {
         outer->is_mapped = inner->is_mapped;
@@ -208,6 +215,20 @@ static bool is_bad(const struct faulty_disk *faulty, const struct fault_rule *ru
     return false;
 }
 
+/* Where the stuck byte lies on the disk. */
+static uint64_t stuck_byte(const struct fault_rule *rule)
+{
+    return (uint64_t)rule->values[FAULT_KEY_LBA].number * BLOCK +
+           (uint64_t)fault_parameter(rule, "offset")->number;
+}
+
+static bool touches_stuck(const struct fault_rule *rule, const struct disk_io *io)
+{
+    uint64_t byte = stuck_byte(rule);
+
+    return byte >= io->offset && byte < io->offset + io->length;
+}
+
 struct question {
     const struct faulty_disk *faulty;
     const struct disk_io *io;
@@ -227,6 +248,10 @@ static bool accepts(const struct fault_rule *rule, const void *what)
     }
     if (fault_is_kind(rule, "disk.corrupt"))
         return operation == (fault_parameter(rule, "operation")->number ? DISK_WRITE : DISK_READ);
+    if (fault_is_kind(rule, "disk.stuck_bits"))
+        return operation == DISK_READ && touches_stuck(rule, question->io);
+    if (fault_is_kind(rule, "disk.throttle"))
+        return operation == DISK_READ || operation == DISK_WRITE;
     if (fault_is_kind(rule, "disk.read_error"))
         return operation == DISK_READ && is_bad(question->faulty, rule, question->io);
     if (fault_is_kind(rule, "disk.lying_flush"))
@@ -291,6 +316,29 @@ static void change_byte(struct faulty_io *faulty_io, const struct fault_rule *ru
         io->buffer[offset] ^= xor;
 }
 
+static void stick(struct faulty_io *faulty_io, const struct fault_rule *rule)
+{
+    faulty_io->corrupt_offset = stuck_byte(rule) - faulty_io->inner.offset;
+    faulty_io->stuck = (uint8_t)fault_parameter(rule, "bits")->number;
+    faulty_io->stuck_at = fault_parameter(rule, "at")->number ? faulty_io->stuck : 0;
+}
+
+/* Seconds until the disk has moved this, too. */
+static double throttle(struct faulty_io *faulty_io, const struct fault_rule *rule)
+{
+    struct faulty_disk *faulty = faulty_io->faulty;
+    double now = event_now();
+
+    faulty->moved += faulty_io->inner.length;
+    if (faulty->moved <= (uint64_t)fault_parameter(rule, "free")->number)
+        return 0;
+    if (faulty->free_at < now)
+        faulty->free_at = now;
+    faulty->free_at +=
+        (double)faulty_io->inner.length / (double)fault_parameter(rule, "rate")->number;
+    return faulty->free_at - now;
+}
+
 static void tear(struct faulty_io *faulty_io, const struct fault_rule *rule)
 {
     uint64_t keep = (uint64_t)fault_parameter(rule, "keep")->number;
@@ -338,6 +386,11 @@ static void apply(struct faulty_io *faulty_io, struct fault_rule *rule, double *
 
     if (fault_is_kind(rule, "disk.latency")) {
         *delay += fault_delay_ms(rule) / 1000;
+    } else if (fault_is_kind(rule, "disk.throttle")) {
+        *delay += throttle(faulty_io, rule);
+    } else if (fault_is_kind(rule, "disk.stuck_bits")) {
+        stick(faulty_io, rule);
+        harm = "read with stuck bits";
     } else if (fault_is_kind(rule, "disk.corrupt")) {
         change_byte(faulty_io, rule);
         harm = io->operation == DISK_READ ? "read with flipped bits" : "written with flipped bits";

@@ -73,6 +73,26 @@ void access_list(const struct map *map, const struct map_portal_group *group, co
     }
 }
 
+static void list_node_portals(const struct map_portal_group *group, const struct map_target *target,
+                              struct buffer *answer)
+{
+    char address[ADDRESS_TEXT_SIZE], value[ADDRESS_TEXT_SIZE + 8];
+
+    text_add(answer, "TargetName", target->name);
+    for (size_t i = 0; i < group->portal_count; i++) {
+        snprintf(value, sizeof(value), "%s,%u", address_format(&group->portals[i].address, address),
+                 group->tpgt);
+        text_add(answer, "TargetAddress", value);
+    }
+}
+
+void access_list_wrongly(const struct map *map, const struct map_portal_group *group,
+                         bool with_node_portals, struct buffer *answer)
+{
+    for (size_t i = 0; i < map->target_count; i++)
+        (with_node_portals ? list_node_portals : list_target)(group, &map->targets[i], answer);
+}
+
 static double seconds_of(json_t *json, const char *key, double otherwise)
 {
     json_t *value = json_object_get(json, key);

@@ -19,6 +19,10 @@ enum login_status access_admit(const struct map *map, const struct map_portal_gr
  * group's floating IPs; `name`: only that one, NULL: all. */
 void access_list(const struct map *map, const struct map_portal_group *group, const char *initiator,
                  const char *name, struct buffer *answer);
+/* What must not be listed: every target, exported or not, with its floating IPs or with the portals
+ * of nodes. */
+void access_list_wrongly(const struct map *map, const struct map_portal_group *group,
+                         bool with_node_portals, struct buffer *answer);
 
 /* Settings of a `start` request, with defaults for what it does not say. */
 void access_read_settings(struct host_settings *settings, json_t *json);

@@ -87,6 +87,9 @@ static const char *name_portal(struct host *host)
     return faulty->names;
 }
 
+/* In the order of the table of kinds. */
+enum { LIST_NOTHING, LIST_GARBAGE, LIST_FOREIGN, LIST_EVERYTHING, LIST_NODE_PORTALS };
+
 static void list(struct host *host, const struct login_names *names, const char *name,
                  struct buffer *answer)
 {
@@ -97,14 +100,19 @@ static void list(struct host *host, const struct login_names *names, const char 
         return;
     }
     switch (fault_parameter(rule, "list")->number) {
-    case 1:
+    case LIST_NOTHING:
+        break;
+    case LIST_GARBAGE:
         text_add(answer, "TargetName", "not a name at all");
         text_add(answer, "TargetAddress", "?!,,::");
         break;
-    case 2:
+    case LIST_FOREIGN:
         text_add(answer, "TargetName", "iqn.2012-11.com.example:not-there");
         text_add(answer, "TargetAddress", "192.0.2.1:3260,1");
         break;
+    default:
+        host->faulty->list(host, &names->local,
+                           fault_parameter(rule, "list")->number == LIST_NODE_PORTALS, answer);
     }
 }
 
@@ -132,10 +140,13 @@ static void greet_nobody(struct host *host, struct conn *conn)
 }
 
 void faulty_host_init(struct faulty_host *faulty, struct host *host, struct faults *faults,
-                      faulty_host_describe *describe)
+                      faulty_host_describe *describe, faulty_host_list *list)
 {
-    *faulty = (struct faulty_host){
-        .host = host, .faults = faults, .describe = describe, .inner = host->operations};
+    *faulty = (struct faulty_host){.host = host,
+                                   .faults = faults,
+                                   .describe = describe,
+                                   .list = list,
+                                   .inner = host->operations};
     host->faulty = faulty;
     list_init(&faulty->conns);
 }

@@ -10,10 +10,15 @@
 typedef void faulty_host_describe(struct host *host, const struct address *local,
                                   const char *target, struct fault_point *point);
 
+/* Lists what must not be listed, see access_list_wrongly. */
+typedef void faulty_host_list(struct host *host, const struct address *local,
+                              bool with_node_portals, struct buffer *answer);
+
 struct faulty_host {
     struct host *host;     /* parent */
     struct faults *faults; /* borrowed */
     faulty_host_describe *describe;
+    faulty_host_list *list;
     const struct host_operations *inner;
     struct list conns; /* looked at */
     char *redirect;    /* owned: TargetAddress of the redirect that is being made; or NULL */
@@ -21,6 +26,6 @@ struct faulty_host {
 };
 
 void faulty_host_init(struct faulty_host *faulty, struct host *host, struct faults *faults,
-                      faulty_host_describe *describe);
+                      faulty_host_describe *describe, faulty_host_list *list);
 /* Stands in front, or goes away, as the rules need it. */
 void faulty_host_follow(struct faulty_host *faulty);

@@ -100,6 +100,32 @@ def test_bits_flip_when_read(node, session):
     assert [entry["kind"] for entry in ledger(node)] == ["disk.corrupt"]
 
 
+@pytest.mark.parametrize("at, byte", [("one", 0xFF), ("zero", 0x00)])
+def test_stuck_bits(node, session, at, byte):
+    set_faults(node.node, f"disk.stuck_bits lba=3 offset=9 bits=0xff at={at}")
+    for data in (DATA, OTHER):
+        write(session, data).assert_good()
+        wrong = bytearray(data)
+        wrong[3 * 512 + 9] = byte
+        assert read(session).assert_good().data_in == wrong
+        assert read(session, 4, 4).assert_good().data_in == data[2048:]
+    clear_faults(node.node)
+    assert read(session).assert_good().data_in == OTHER
+
+
+def test_throttled_after_so_much(node, session):
+    set_faults(node.node, "disk.throttle rate=64k free=16k")
+    begin = time.monotonic()
+    read(session, blocks=32).assert_good()
+    assert time.monotonic() - begin < 0.25
+    read(session, blocks=64).assert_good()
+    assert time.monotonic() - begin >= 0.5
+    clear_faults(node.node)
+    begin = time.monotonic()
+    read(session, blocks=64).assert_good()
+    assert time.monotonic() - begin < 0.25
+
+
 def test_bits_flip_when_written(node, session):
     set_faults(node.node, "disk.corrupt operation=write count=1 offset=511 xor=1")
     write(session).assert_good()

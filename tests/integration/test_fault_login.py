@@ -138,6 +138,21 @@ def test_discovery(floating, what, names):
     assert hits(floating.portalgroup) == {"login.discovery-1": 1}
 
 
+@pytest.mark.parametrize("at", ["floating_ip", "portal"])
+def test_discovery_of_what_must_not_be_seen(floating, at):
+    floating.map["exports"] = [floating.export("data1")]
+    floating.send_map()
+    session = floating.log_in(None, getattr(floating, at))
+    for process in floating.processes:
+        set_faults(process, "login.discovery list=everything count=1")
+    assert ("TargetName", iqn("data2")) in session.send_targets()
+    for process in floating.processes:
+        set_faults(process, "login.discovery list=node_portals count=1")
+    assert ("TargetAddress", f"{floating.portal2}:3260,1") in session.send_targets()
+    assert session.send_targets()[0] == ("TargetName", TARGET)
+    assert len(session.send_targets()) == 3
+
+
 def test_pdus_of_the_floating_ip_too(floating):
     set_faults(floating.portalgroup, "pdu.delay pdu=Login_Response time=300ms")
     begin = time.monotonic()

@@ -58,6 +58,7 @@ static const struct {
     {"command.sense sense=0x1000000", "must be"},
     {"command.unit_attention sense=medium_error", "must be"},
     {"disk.read_error lba=9-1", "must be a range"},
+    {"disk.stuck_bits offset=1", "needs lba"},
     {"login.wrong_chap side=both", "must be one of initiator target"},
 };
 
