@@ -1,7 +1,8 @@
 /* The least that can be called a target: what this machine gives an epoll server that does nothing
  * but move bytes. It answers a login with fixed keys and takes any SCSI command for a READ(10) or
  * WRITE(10); no checks, no queue, no second thread. The way it moves the data is its argument:
- * memory (a hot buffer), pread (pread and pwrite), sendfile (sendfile and splice). */
+ * memory (a hot buffer), pread (pread and pwrite), sendfile (sendfile and splice),
+ * mapping (sent from and received into a mapping of the file). */
 #include "target/base/bytes.h"
 #include "tests/bench/common.h"
 #include "tests/bench/login.h"
@@ -14,16 +15,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { RECEIVE = 512 << 10, OUT = 1 << 20, PARTS = 256, BLOCK_SIZE = 512, PIPE = 1 << 20 };
-enum way { WAY_MEMORY, WAY_PREAD, WAY_SENDFILE };
+enum {
+    RECEIVE = 512 << 10,
+    OUT = 1 << 20,
+    PARTS = 256,
+    BLOCK_SIZE = 512,
+    PIPE = 1 << 20,
+    MAPPED_MINIMUM = 16 << 10
+};
+enum way { WAY_MEMORY, WAY_PREAD, WAY_SENDFILE, WAY_MAPPING };
 
-static const char *const ways[] = {"memory", "pread", "sendfile"};
+static const char *const ways[] = {"memory", "pread", "sendfile", "mapping"};
 
 struct peer {
     int fd;
@@ -37,6 +46,7 @@ struct peer {
 
 static enum way way;
 static int file, channel[2];
+static uint8_t *mapping;
 static uint8_t received[RECEIVE], hot[BURST], out[OUT];
 static uint32_t out_used;
 static struct iovec parts[PARTS];
@@ -121,8 +131,8 @@ static void answer_read(struct peer *peer, const uint8_t *command)
     if (way == WAY_PREAD) {
         if (pread(file, add_bytes(peer, length), length, (off_t)offset) != (ssize_t)length)
             die("pread: %s", strerror(errno));
-    } else if (way == WAY_MEMORY) {
-        parts[part_count++] = (struct iovec){hot, length};
+    } else if (way != WAY_SENDFILE) {
+        parts[part_count++] = (struct iovec){way == WAY_MEMORY ? hot : mapping + offset, length};
     } else {
         flush(peer, MSG_MORE);
         for (off_t at = (off_t)offset; length;) {
@@ -146,7 +156,10 @@ static void take_data(struct peer *peer, const uint8_t *bytes, uint32_t length)
     peer->skip -= length;
     if (!peer->is_writing)
         return;
-    if (way != WAY_MEMORY && pwrite(file, bytes, length, (off_t)peer->write_at) != (ssize_t)length)
+    if (way == WAY_MAPPING)
+        memcpy(mapping + peer->write_at, bytes, length);
+    else if (way != WAY_MEMORY &&
+             pwrite(file, bytes, length, (off_t)peer->write_at) != (ssize_t)length)
         die("pwrite: %s", strerror(errno));
     peer->write_at += length;
     if (!peer->skip)
@@ -222,10 +235,27 @@ static void splice_data(struct peer *peer)
         end_write(peer);
 }
 
+/* From the socket to its place in the file. */
+static void receive_data(struct peer *peer)
+{
+    ssize_t got = recv(peer->fd, mapping + peer->write_at, peer->skip, MSG_DONTWAIT);
+
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0)
+        die("recv: %s", strerror(errno));
+    peer->skip -= (uint32_t)got;
+    peer->write_at += (uint64_t)got;
+    if (!peer->skip)
+        end_write(peer);
+}
+
 static void serve(struct peer *peer)
 {
     if (way == WAY_SENDFILE && peer->is_writing) {
         splice_data(peer);
+    } else if (way == WAY_MAPPING && peer->is_writing && peer->skip >= MAPPED_MINIMUM) {
+        receive_data(peer);
     } else {
         /* With splice only headers pass through memory. */
         size_t most = way == WAY_SENDFILE ? BHS - peer->header_length : RECEIVE;
@@ -278,19 +308,23 @@ static enum way way_named(const char *name)
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
         if (!strcmp(ways[i], name))
             return (enum way)i;
-    die("%s: memory, pread or sendfile", name);
+    die("%s: memory, pread, sendfile or mapping", name);
 }
 
 int main(int count, char **words)
 {
     if (count != 4)
-        die("usage: echo ADDRESS:PORT FILE memory|pread|sendfile");
+        die("usage: echo ADDRESS:PORT FILE memory|pread|sendfile|mapping");
     int epoll = epoll_create1(EPOLL_CLOEXEC), listener = listen_at(words[1]);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     way = way_named(words[3]);
     file = open(words[2], O_RDWR | O_CLOEXEC);
     if (file < 0 || pipe2(channel, O_CLOEXEC) || fcntl(channel[1], F_SETPIPE_SZ, PIPE) < 0)
+        die("%s: %s", words[2], strerror(errno));
+    mapping = mmap(NULL, (size_t)lseek(file, 0, SEEK_END), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_POPULATE, file, 0);
+    if (mapping == MAP_FAILED)
         die("%s: %s", words[2], strerror(errno));
     watch(epoll, listener, NULL);
     for (;;) {

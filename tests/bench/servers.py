@@ -133,7 +133,7 @@ class Servers:
             fill(self.path, region)
             self.by_name = {"tgt": self.keep(Tgt(self.net, self.path, tuned)), "ours": ours,
                             "ours, redirected": ours.at_floating_ip()}
-            for way in ("memory", "pread", "sendfile"):
+            for way in ("memory", "pread", "sendfile", "mapping"):
                 address = f"{self.net.address(next(hosts))}:3260"
                 echo = self.keep(Child([BENCH / "echo", address, self.path, way]))
                 echo.portal, echo.target = address, "iqn.2012-11.com.example:echo"
