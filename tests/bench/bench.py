@@ -174,7 +174,7 @@ def parse():
     options.add_argument("--svg", help="file for the picture")
     options = options.parse_args()
     if options.quick:
-        options.milliseconds, options.region, options.idle, options.leak = 300, 256, 200, 0
+        options.milliseconds, options.region, options.idle, options.leak = 400, 256, 200, 0
     return options
 
 
