@@ -42,7 +42,7 @@ PACKAGES += $(if $(filter bench bench-% profile,$(MAKECMDGOALS)),tgt valgrind)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run demo test unit integration fuzz bench bench-quick bench-instructions bench-failover \
-        bench-libiscsi bench-random profile asan layers format install clean
+        bench-faults bench-libiscsi bench-random profile asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -131,6 +131,9 @@ profile: $(FIRST) all $(BENCH_TOOLS)
 
 bench-failover: $(FIRST) all
 	@BUILD=$(O) /usr/bin/python3 tests/bench/failover.py --json $(O)/bench-failover.json
+
+bench-faults: $(FIRST) all
+	@BUILD=$(O) /usr/bin/python3 tests/bench/fault_cost.py --json $(O)/bench-faults.json
 
 bench-libiscsi: $(FIRST) all
 	@BUILD=$(O) /usr/bin/python3 tests/bench/libiscsi_suite.py --json $(O)/bench-libiscsi.json

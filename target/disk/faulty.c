@@ -49,6 +49,7 @@ struct faulty_io {
     uint8_t stuck, stuck_at; /* bits of that byte that are stuck, and at what; 0: none */
     ev_timer delay;
     bool is_passed_on; /* else it ends after the delay with inner.error */
+    bool is_waiting;   /* until nothing is cached any more */
 };
 
 static struct faulty_disk *faulty_of(struct disk *disk)
@@ -156,7 +157,7 @@ static void drain(struct faulty_disk *faulty)
     disk_start(faulty->inner, &faulty->drain);
 }
 
-static void start_waiting_flushes(struct faulty_disk *faulty);
+static void start_waiting(struct faulty_disk *faulty);
 
 static void on_drained(struct disk_io *io)
 {
@@ -167,21 +168,20 @@ static void on_drained(struct disk_io *io)
     list_remove(first);
     free(container_of(first, struct cached, link));
     if (list_is_empty(&faulty->cache))
-        start_waiting_flushes(faulty);
+        start_waiting(faulty);
     else
         drain(faulty);
 }
 
-/* Flushes that wait for the cache to be empty have no timer and were not passed on. */
-static void start_waiting_flushes(struct faulty_disk *faulty)
+/* What had to wait until the cache is empty. */
+static void start_waiting(struct faulty_disk *faulty)
 {
     LIST_FOR_EACH (node, &faulty->under_way) {
         struct faulty_io *faulty_io = container_of(node, struct faulty_io, link);
 
-        if (faulty_io->outer->operation != DISK_FLUSH || faulty_io->is_passed_on ||
-            ev_is_active(&faulty_io->delay))
+        if (!faulty_io->is_waiting)
             continue;
-        faulty_io->is_passed_on = true;
+        faulty_io->is_waiting = false;
         ev_timer_set(&faulty_io->delay, 0, 0);
         ev_timer_start(faulty->faults->loop, &faulty_io->delay);
     }
@@ -413,18 +413,19 @@ static void apply(struct faulty_io *faulty_io, struct fault_rule *rule, double *
         enter_harm(faulty_io->faulty, rule, faulty_io->outer, harm);
 }
 
-/* What the cache asks of requests that no rule has struck. */
-static void heed_cache(struct faulty_io *faulty_io, bool *waits)
+/* What the cache asks of requests that no rule has struck: writes go behind what is still to be
+ * written; what concerns the whole or takes blocks away waits until all is. */
+static void heed_cache(struct faulty_io *faulty_io)
 {
     struct faulty_disk *faulty = faulty_io->faulty;
+    enum disk_operation operation = faulty_io->inner.operation;
 
-    if (list_is_empty(&faulty->cache) || !faulty_io->is_passed_on)
+    if (list_is_empty(&faulty->cache) || !faulty_io->is_passed_on || operation == DISK_READ)
         return;
-    if (faulty_io->inner.operation == DISK_WRITE) {
-        cache(faulty_io); /* behind what is still to be written */
-    } else if (faulty_io->inner.operation == DISK_FLUSH) {
-        faulty_io->is_passed_on = false;
-        *waits = true;
+    if (operation == DISK_WRITE) {
+        cache(faulty_io);
+    } else {
+        faulty_io->is_waiting = true;
         drain(faulty);
     }
 }
@@ -437,7 +438,6 @@ static void start(struct disk *disk, struct disk_io *io)
     struct faulty_io *faulty_io = memory_new(sizeof(*faulty_io));
     struct fault_rule *rule;
     double delay = 0;
-    bool waits = false;
 
     point.accepts = accepts;
     point.what = &question;
@@ -452,8 +452,8 @@ static void start(struct disk *disk, struct disk_io *io)
             apply(faulty_io, rule, &delay);
     if (io->operation == DISK_WRITE && !faulty_io->inner.error)
         reassign(faulty, io);
-    heed_cache(faulty_io, &waits);
-    if (waits)
+    heed_cache(faulty_io);
+    if (faulty_io->is_waiting)
         return;
     if (delay == 0 && faulty_io->is_passed_on) {
         disk_start(faulty->inner, &faulty_io->inner);

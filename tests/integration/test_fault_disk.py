@@ -1,6 +1,7 @@
 """Disks that fail on purpose: what the initiator sees, what is in the file, what the ledger says."""
 
 import json
+import struct
 import time
 
 import pytest
@@ -185,6 +186,18 @@ def test_a_flush_that_lies_ends_well_with_its_rule(node, session):
     session.command(synchronize_cache10()).assert_good()
     whole = OTHER[:1024] + pattern(2, seed=5) + OTHER[2048:]
     assert in_file(node) == whole and read(session).assert_good().data_in == whole
+
+
+def test_blocks_that_are_unmapped_stay_so_under_a_lying_flush(node, session):
+    set_faults(node.node, "disk.lying_flush")
+    write(session).assert_good()
+    unmap = struct.pack(">BBBBBBBHB", 0x42, 0, 0, 0, 0, 0, 0, 24, 0)
+    session.command(unmap, write=struct.pack(">HHIQII", 22, 16, 0, 0, 8, 0)).assert_good()
+    assert read(session).assert_good().data_in == bytes(4096)
+    write(session).assert_good()
+    clear_faults(node.node)
+    session.command(synchronize_cache10()).assert_good()
+    assert in_file(node) == OTHER
 
 
 def test_what_a_lying_flush_kept_survives_a_planned_move(node, session):
