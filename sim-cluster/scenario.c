@@ -122,6 +122,7 @@ static const struct config_key keys[] = {
     { "step",     "at",                   config_parse_duration,   IN(scenario_step, at_ms), .least = 0, .most = 24 * HOUR_MS },
     { "step",     "when",                 config_parse_text,       IN(scenario_step, when), .repeats = false },
     { "step",     "after",                config_parse_duration,   IN(scenario_step, after_ms), .least = 0, .most = HOUR_MS },
+    { "step",     "may_fail",             config_parse_flag,       IN(scenario_step, may_fail), .repeats = false },
     { "step",     "do",                   parse_command,           0, .repeats = true },
     { "expect",   "stall_below",          parse_claim,             0, .repeats = false },
     { "expect",   "stall_above",          parse_claim,             0, .repeats = false },

@@ -15,9 +15,10 @@ struct scenario_text {
 struct scenario_step {
     char *name; /* owned, as all texts here */
     int line;
-    int at_ms;    /* after the steady state; -1: not by time */
-    char *when;   /* event pattern; NULL: not by event */
-    int after_ms; /* behind the event, or behind the step before when there is neither */
+    int at_ms;     /* after the steady state; -1: not by time */
+    char *when;    /* event pattern; NULL: not by event */
+    int after_ms;  /* behind the event, or behind the step before when there is neither */
+    bool may_fail; /* its commands */
     struct scenario_text *commands;
     size_t command_count;
 };

@@ -73,7 +73,7 @@ static void note_command(struct scenario_steps *steps, size_t index, size_t numb
                           json_pack("{s:s, s:s, s:s?, s:i, s:s}", "name", step->name, "at", stamp,
                                     "did", run->commands[number], "code", process->code, "said",
                                     said));
-    if (process->code)
+    if (process->code && !step->may_fail)
         note_trouble(steps, memory_format("step %s: %s: %.*s", step->name, run->commands[number],
                                           (int)strcspn(said, "\n"), said));
     free(said);
