@@ -36,12 +36,12 @@ UNIT_TESTS  := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_
 PROGRAMS    := $(O)/target $(O)/portalgroup $(O)/sim-cluster
 
 # Goals that a bare machine starts with install what is missing first.
-FIRST := $(if $(filter run demo test bench bench-% profile,$(MAKECMDGOALS)),deps)
+FIRST := $(if $(filter run demo scenarios test bench bench-% profile,$(MAKECMDGOALS)),deps)
 PACKAGES += $(if $(filter bench bench-% profile,$(MAKECMDGOALS)),tgt valgrind)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run demo test unit integration fuzz bench bench-quick bench-instructions bench-failover \
+.PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-instructions bench-failover \
         bench-faults bench-libiscsi bench-random profile asan layers format install clean
 
 all: $(PROGRAMS)
@@ -111,6 +111,13 @@ fuzz: $(FUZZERS)
 	        $$(ls -d tests/fuzz/seeds/$${fuzzer##*fuzz_} 2>/dev/null) || exit 1; \
 	done
 
+# Every scenario that needs no foreign host; those of long/ take minutes.
+scenarios: $(FIRST) all
+	@failed=; for scenario in configs/scenarios/*.ini; do \
+	    $(O)/sim-cluster run $$scenario >$(O)/scenario.log 2>&1 \
+	        && echo "passed $$scenario" || { cat $(O)/scenario.log; failed="$$failed $$scenario"; }; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
 # Figures rather than verdicts; they take minutes.
 BENCH_TOOLS := $(addprefix $(O)/bench/,load logins echo file)
 $(O)/bench/load: $(O)/obj/tests/bench/load_session.o
@@ -153,7 +160,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sim-cluster $(DESTDIR)$(PREFIX)/share/man/man1
 	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	cp -r --no-preserve=mode,ownership configs/. $(DESTDIR)$(PREFIX)/share/sim-cluster
-	install -m 644 sim-cluster/sim-cluster.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard sim-cluster/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
 	rm -rf $(O)
