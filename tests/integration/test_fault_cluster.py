@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from login import Refused
 from node import BUILD
 
 
@@ -200,3 +201,22 @@ def test_a_floating_ip_wanders_until_it_is_cleared(cluster):
     holder = cluster.holder(cluster.floating_ip)
     time.sleep(0.5)
     assert cluster.holder(cluster.floating_ip) == holder
+
+
+# Over restarts
+
+def test_a_rule_survives_its_node_and_goes_on_counting(cluster):
+    node = cluster.controller()
+    fault(cluster, "set", "login.refuse", "id=twice", f"node={node}", "count=2",
+          f"portal={cluster.portal(node)}")
+    with pytest.raises(Refused):
+        cluster.log_in()
+    cluster.wait_until(lambda: fault(cluster, "show", "twice")["hits"] == 1, "one hit")
+    cluster.node(node, "kill")
+    cluster.new_controller(node)
+    cluster.node(node, "start")
+    cluster.run("target", "data1", "move", node)
+    with pytest.raises(Refused):
+        cluster.log_in()
+    cluster.log_in().clear_attention()
+    cluster.wait_until(lambda: fault(cluster, "show", "twice")["left"] == 0, "two hits")
