@@ -1,0 +1,23 @@
+/* The inside of a node, for its own modules. */
+#pragma once
+
+#include "target/base/child.h"
+#include "target/service.h"
+
+struct node {
+    struct ev_loop *loop;
+    struct child *child;      /* borrowed */
+    char *directory;          /* owned; of the volumes */
+    struct scsi_peers *peers; /* owned; the other volumes, for copies */
+    char *run;                /* owned; what the supervisor calls this `up`, or NULL */
+    struct workers *workers;
+    struct pools pools;
+    struct service service;
+    struct list portals, releases;
+    unsigned closing;    /* volumes being closed */
+    int64_t map_request; /* answered when nothing is closing; 0: none */
+    json_t *map_failed;  /* owned: of that request, target to what is wrong with it; or NULL */
+    int64_t stop_request;
+    ev_timer leave;
+    bool is_started, is_isolated;
+};
