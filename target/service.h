@@ -21,7 +21,7 @@ struct service {
     const struct port_operations *port; /* what new sessions get */
     struct faults faults;
     struct faulty_host faulty_host;
-    struct list faulty_tasks; /* faulty_port.c */
+    struct list faulty_tasks; /* faulty_task.c */
 };
 
 void service_init(struct service *service, struct ev_loop *loop, int node,
