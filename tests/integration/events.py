@@ -72,6 +72,15 @@ class Events(JsonLines):
                 value == line.get(name) for name, value in fields.items())
         return self.wait_for(match, deadline, since, f"{kind} {fields}")
 
+    def never(self, kind, seconds, since=None, **fields):
+        """Fails if the event comes within so many seconds."""
+        since = self.mark() if since is None else since
+        try:
+            line = self.wait(kind, seconds, since, **fields)
+        except EventTimeout:
+            return
+        raise AssertionError(f"it came after all: {line}")
+
     def all(self, kind, since=0, **fields):
         with self.changed:
             return [line for line in self.lines[since:] if line.get("event") == kind

@@ -141,7 +141,8 @@ def test_rules_may_come_and_go_in_the_middle_of_a_pdu(node):
     session.tasks[task.itt] = task
     wire = pdu.encode()
     session.connection.send_raw(wire[:20000])
-    time.sleep(0.1)
+    for _ in range(2):  # two turns of its loop: it has read what is there
+        node.node.control.request("ping")
     set_faults(node.node, "pdu.drop pdu=NOP-Out")
     session.connection.send_raw(wire[20000:])
     session.wait(task).assert_good()
