@@ -10,10 +10,11 @@ struct options {
     const char *state;  /* --state; NULL: not given. Borrowed, as all texts here. */
     const char *config; /* -c */
     const char *portal_group, *initiator;
-    const char *since;                             /* RFC 3339, or a duration */
-    const char *junit, *json_file, *report, *seed; /* of a scenario */
+    const char *since;                                    /* RFC 3339, or a duration */
+    const char *junit, *json_file, *report, *seed, *jobs; /* of scenarios */
     bool is_json, is_detached, is_following, is_verbose, is_forced;
-    char **arguments; /* what is no option */
+    bool has_twins, is_without_steps; /* of scenarios */
+    char **arguments;                 /* what is no option */
     int count;
 };
 

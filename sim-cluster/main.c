@@ -31,7 +31,7 @@ static const struct verb {
     { "alua",        TAKES_STATE | TAKES_JSON,                command_alua,        "alua GROUP STATE", "set a portal group's asymmetric access state" },
     { "fault",       TAKES_STATE | TAKES_JSON,                command_fault,       "fault set KIND [key=value ...] | list | show ID | clear ID|all | enable ID | disable ID | kinds | ledger", "rules that break things; \"fault kinds\" lists what there is" },
     { "heal",        TAKES_STATE | TAKES_JSON,                command_heal,        "heal [--json]", "bring everything back: no faults, all nodes up" },
-    { "run",         TAKES_STATE | TAKES_RUN,                 command_run_scenario, "run FILE.ini [--junit FILE] [--json FILE] [--report FILE.html] [--seed N]", "run a scenario: steps, expectations, a verdict" },
+    { "run",         TAKES_STATE | TAKES_RUN,                 command_run_scenario, "run FILE.ini|DIRECTORY ... [--jobs N] [--twins] [--junit FILE] [--json FILE] [--report FILE.html] [--seed N]", "run scenarios: steps, expectations, a verdict" },
     { "events",      TAKES_STATE | TAKES_JSON | TAKES_FOLLOW, command_events,      "events [--follow] [--since TIME] [--json]", "what has happened, and what happens" },
     { "demo",        0,                                       command_demo,        "demo", "a cluster of its own, a load, and three failovers" },
 };
@@ -76,9 +76,13 @@ static int print_verb_help(const struct verb *verb)
         puts("\n  --follow      go on until the cluster is down\n"
              "  --since TIME  from then on: RFC 3339, or how long ago: 30s, 5m");
     if (verb->takes & TAKES_RUN)
-        puts("\n  --junit FILE        the verdict for a build server\n"
-             "  --json FILE         the whole record\n"
-             "  --report FILE.html  the same as one page to look at\n"
+        puts("\n  --jobs N            so many of several at a time; without it as many as there "
+             "are cores\n"
+             "  --twins             each a second time without its steps: that one must fail\n"
+             "  --without-steps     nothing is done, so that what is expected should not hold\n"
+             "  --junit FILE        the verdict for a build server\n"
+             "  --json FILE         the whole record; of several: an array of them\n"
+             "  --report FILE.html  the same as one page to look at; of several: a directory\n"
              "  --seed N            the one that an earlier run has printed");
     return EXIT_DONE;
 }
@@ -104,6 +108,8 @@ static bool *find_flag(struct options *options, int takes, const char *name)
         {"--verbose", TAKES_UP, &options->is_verbose},
         {"--follow", TAKES_FOLLOW, &options->is_following},
         {"--force", TAKES_FORCE, &options->is_forced},
+        {"--twins", TAKES_RUN, &options->has_twins},
+        {"--without-steps", TAKES_RUN, &options->is_without_steps},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
@@ -130,6 +136,7 @@ static const char **find_text(struct options *options, int takes, const char *na
         {"--json", TAKES_RUN, &options->json_file},
         {"--report", TAKES_RUN, &options->report},
         {"--seed", TAKES_RUN, &options->seed},
+        {"--jobs", TAKES_RUN, &options->jobs},
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)

@@ -1,5 +1,6 @@
-/* The verb run: reads a scenario, runs it, writes what came of it. */
+/* The verb run: reads a scenario, runs it, writes what came of it; several are a batch. */
 #include "sim-cluster/commands.h"
+#include "sim-cluster/scenario_batch.h"
 #include "sim-cluster/scenario_judge.h"
 #include "sim-cluster/scenario_report.h"
 #include "sim-cluster/scenario_run.h"
@@ -50,17 +51,6 @@ static void print_verdict(const json_t *record)
            (long long)json_integer_value(json_object_get(record, "seed")));
 }
 
-/* NULL, or an owned sentence. */
-static char *write_file(const char *path, const json_t *record, scenario_writer *write)
-{
-    FILE *file = fopen(path, "we");
-
-    if (!file)
-        return memory_format("%s: %s", path, strerror(errno));
-    write(file, record);
-    return fclose(file) ? memory_format("%s: %s", path, strerror(errno)) : NULL;
-}
-
 static bool write_files(const struct options *options, const char *kept, const json_t *record)
 {
     const struct {
@@ -75,7 +65,8 @@ static bool write_files(const struct options *options, const char *kept, const j
     bool is_written = true;
 
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-        char *wrong = files[i].path ? write_file(files[i].path, record, files[i].write) : NULL;
+        char *wrong =
+            files[i].path ? scenario_write_file(files[i].path, record, files[i].write) : NULL;
 
         if (wrong)
             command_fail(wrong);
@@ -89,7 +80,7 @@ static int run(const struct options *options, const struct scenario *scenario, i
     struct scenario_cluster cluster;
     char *wrong, *kept;
     json_t *record;
-    bool passed;
+    bool passed, keeps;
 
     printf("%s, seed %d\n", scenario->title, seed);
     wrong = scenario_cluster_open(&cluster, scenario, options->state);
@@ -102,10 +93,11 @@ static int run(const struct options *options, const struct scenario *scenario, i
     passed = json_is_true(json_object_get(record, "passed"));
     print_verdict(record);
     kept = memory_format("%s/scenario.json", cluster.state);
-    if (!passed && cluster.is_temporary)
+    keeps = !passed && !options->is_without_steps;
+    if (keeps && cluster.is_temporary)
         printf("the record, the logs and the volumes are in %s\n", cluster.state);
     passed &= write_files(options, kept, record);
-    scenario_cluster_close(&cluster, !json_is_true(json_object_get(record, "passed")));
+    scenario_cluster_close(&cluster, keeps);
     json_decref(record);
     free(kept);
     return passed ? EXIT_DONE : EXIT_FAILED;
@@ -117,12 +109,16 @@ int command_run_scenario(const struct options *options)
     char *wrong;
     int code = EXIT_USAGE, seed;
 
-    if (options->count != 1)
+    if (!options->count)
         return command_refuse("say which scenario: run FILE.ini");
+    if (scenario_batch_is_meant(options))
+        return scenario_batch_run(options);
     wrong = scenario_read(&scenario, options->arguments[0]);
     seed = scenario.seed;
     if (!wrong)
         wrong = parse_seed(options->seed, &seed);
+    if (options->is_without_steps)
+        scenario_drop_steps(&scenario);
     if (wrong)
         command_fail(wrong);
     else

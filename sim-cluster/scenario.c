@@ -10,7 +10,7 @@
 
 #define IN(type, field) offsetof(struct type, field)
 
-enum { HOUR_MS = 3600000 };
+enum { HOUR_MS = 3600000, IDLE_MS = 100 };
 
 static const char *const load_names[] = {"probe", "none", "exec", NULL};
 
@@ -199,20 +199,33 @@ static void free_texts(struct scenario_text *texts, size_t count)
     free(texts);
 }
 
-void scenario_free(struct scenario *scenario)
+static void free_steps(struct scenario *scenario)
 {
     for (size_t i = 0; i < scenario->step_count; i++) {
         free(scenario->steps[i].name);
         free(scenario->steps[i].when);
         free_texts(scenario->steps[i].commands, scenario->steps[i].command_count);
     }
+    free(scenario->steps);
+}
+
+void scenario_drop_steps(struct scenario *scenario)
+{
+    free_steps(scenario);
+    scenario->steps = NULL;
+    scenario->step_count = 0;
+    scenario->duration_ms = IDLE_MS;
+}
+
+void scenario_free(struct scenario *scenario)
+{
+    free_steps(scenario);
     for (size_t i = 0; i < scenario->claim_count; i++)
         free(scenario->claims[i].value);
     free_texts(scenario->settings, scenario->setting_count);
     free_texts(scenario->group_settings, scenario->group_setting_count);
     free_texts(scenario->volume_settings, scenario->volume_setting_count);
     free_texts(scenario->initiator_settings, scenario->initiator_setting_count);
-    free(scenario->steps);
     free(scenario->claims);
     free(scenario->path);
     free(scenario->title);

@@ -47,4 +47,6 @@ struct scenario {
 /* NULL, or an owned sentence: "file:line: what is wrong". In both cases scenario_free releases it.
  */
 char *scenario_read(struct scenario *scenario, const char *path);
+/* Its twin: the same expectations, and nothing is done. */
+void scenario_drop_steps(struct scenario *scenario);
 void scenario_free(struct scenario *scenario);

@@ -1,3 +1,4 @@
+/* The verdict for a build server: one suite a scenario, one case an expectation. */
 #include "sim-cluster/scenario_report.h"
 #include "target/base/event.h"
 
@@ -8,33 +9,37 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-void scenario_write_escaped(FILE *file, const char *text)
+/* ---- figures ---- */
+
+struct totals {
+    size_t tests, failures;
+    double seconds;
+};
+
+/* The run itself is a case too; each trouble in it is one. */
+static struct totals count(const json_t *record)
 {
-    for (; *text; text++)
-        switch (*text) {
-        case '<':
-            fputs("&lt;", file);
-            break;
-        case '>':
-            fputs("&gt;", file);
-            break;
-        case '&':
-            fputs("&amp;", file);
-            break;
-        case '"':
-            fputs("&quot;", file);
-            break;
-        default:
-            if ((unsigned char)*text >= ' ' || *text == '\n' || *text == '\t')
-                fputc(*text, file); /* other control characters are not allowed in XML */
-        }
+    const json_t *verdicts = json_object_get(record, "expectations");
+    size_t troubles = json_array_size(json_object_get(record, "trouble"));
+    struct totals totals = {
+        .tests = json_array_size(verdicts) + (troubles ? troubles : 1),
+        .failures = troubles,
+        .seconds =
+            event_parse_time(text_of(record, "ended")) - event_parse_time(text_of(record, "begun")),
+    };
+
+    for (size_t i = 0; i < json_array_size(verdicts); i++)
+        totals.failures += !json_is_true(json_object_get(json_array_get(verdicts, i), "passed"));
+    return totals;
 }
 
-void scenario_write_json(FILE *file, const json_t *record)
+static void write_totals(FILE *file, const struct totals *totals)
 {
-    json_dumpf(record, file, JSON_INDENT(1));
-    fputc('\n', file);
+    fprintf(file, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"%.3f\"", totals->tests,
+            totals->failures, totals->seconds);
 }
+
+/* ---- elements ---- */
 
 static void write_case(FILE *file, const json_t *record, const char *name, const char *evidence,
                        int passed)
@@ -49,32 +54,54 @@ static void write_case(FILE *file, const json_t *record, const char *name, const
     fputs(passed ? "</system-out>\n  </testcase>\n" : "\"/>\n  </testcase>\n", file);
 }
 
-void scenario_write_junit(FILE *file, const json_t *record)
+static void write_suite(FILE *file, const json_t *record)
 {
-    const json_t *verdicts = json_object_get(record, "expectations"), *entry;
-    const json_t *trouble = json_object_get(record, "trouble");
-    size_t failed = json_array_size(trouble), count = json_array_size(verdicts) + 1;
-    double seconds =
-        event_parse_time(text_of(record, "ended")) - event_parse_time(text_of(record, "begun"));
+    const json_t *trouble = json_object_get(record, "trouble"), *entry;
+    struct totals totals = count(record);
+    size_t i;
 
-    for (size_t i = 0; i < json_array_size(verdicts); i++)
-        failed += !json_is_true(json_object_get(json_array_get(verdicts, i), "passed"));
-    fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"", file);
+    fputs("<testsuite name=\"", file);
     scenario_write_escaped(file, text_of(record, "scenario"));
-    fprintf(file,
-            "\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"%.3f\" timestamp=\"%.19s\">\n",
-            count + (json_array_size(trouble) ? json_array_size(trouble) - 1 : 0), failed, seconds,
-            text_of(record, "begun"));
+    fputs("\"", file);
+    write_totals(file, &totals);
+    fprintf(file, " timestamp=\"%.19s\">\n", text_of(record, "begun"));
     fprintf(file, "  <properties><property name=\"seed\" value=\"%lld\"/></properties>\n",
             (long long)json_integer_value(json_object_get(record, "seed")));
-    for (size_t i = 0; i < json_array_size(verdicts); i++) {
-        entry = json_array_get(verdicts, i);
+    json_array_foreach (json_object_get(record, "expectations"), i, entry)
         write_case(file, record, text_of(entry, "what"), text_of(entry, "evidence"),
                    json_is_true(json_object_get(entry, "passed")));
-    }
-    for (size_t i = 0; i < json_array_size(trouble); i++)
-        write_case(file, record, "the run", json_string_value(json_array_get(trouble, i)), 0);
+    json_array_foreach (trouble, i, entry)
+        write_case(file, record, "the run", json_string_value(entry), 0);
     if (!json_array_size(trouble))
         write_case(file, record, "the run", "every step went well, everybody is back", 1);
     fputs("</testsuite>\n", file);
+}
+
+static const char HEAD[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
+void scenario_write_junit(FILE *file, const json_t *record)
+{
+    fputs(HEAD, file);
+    write_suite(file, record);
+}
+
+void scenario_write_junit_of_all(FILE *file, const json_t *records)
+{
+    struct totals sum = {0};
+    const json_t *record;
+    size_t i;
+
+    json_array_foreach (records, i, record) {
+        struct totals totals = count(record);
+
+        sum.tests += totals.tests;
+        sum.failures += totals.failures;
+        sum.seconds += totals.seconds;
+    }
+    fprintf(file, "%s<testsuites name=\"scenarios\"", HEAD);
+    write_totals(file, &sum);
+    fputs(">\n", file);
+    json_array_foreach (records, i, record)
+        write_suite(file, record);
+    fputs("</testsuites>\n", file);
 }
