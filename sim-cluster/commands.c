@@ -93,7 +93,7 @@ static json_t *ask(const struct options *options, json_t *request, int timeout_m
     return NULL;
 }
 
-static void print_json(const json_t *value)
+void command_print_json(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -114,7 +114,7 @@ int command_status(const struct options *options)
     if (!reply)
         return EXIT_FAILED;
     if (options->is_json)
-        print_json(json_object_get(reply, "status"));
+        command_print_json(json_object_get(reply, "status"));
     else
         tables_print_status(stdout, json_object_get(reply, "status"));
     json_decref(reply);
@@ -128,7 +128,7 @@ int command_change(const struct options *options, json_t *request, const char *w
     if (!reply)
         return EXIT_FAILED;
     if (options->is_json)
-        print_json(reply);
+        command_print_json(reply);
     else
         printf("%s: done in %lld ms\n", what,
                (long long)json_integer_value(json_object_get(reply, "duration_ms")));

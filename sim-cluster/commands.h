@@ -22,7 +22,7 @@ typedef int command_run(const struct options *options);
 
 command_run command_up, command_down, command_status, command_node, command_target,
     command_floating_ip, command_volume, command_pool, command_export, command_alua, command_events,
-    command_demo, command_fault, command_heal, command_run_scenario;
+    command_demo, command_fault, command_heal, command_run_scenario, command_hosts;
 
 /* The probe has options of its own; what it is not told it learns from the cluster. */
 int command_probe(const char *state, int argc, char **argv);
@@ -32,6 +32,9 @@ json_t *command_ask(const struct options *options, json_t *request);
 /* Asks the cluster for a change, and says that it is done. Takes the request. `what` is for people.
  */
 int command_change(const struct options *options, json_t *request, const char *what);
+
+/* Indented, on stdout. */
+void command_print_json(const json_t *value);
 
 /* One sentence on stderr; returns EXIT_USAGE. */
 int command_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -22,6 +22,7 @@ static const struct verb {
     { "up",          TAKES_STATE | TAKES_UP,                  command_up,          "up [-c CONFIG] [--detach] [--verbose]", "start a cluster; in the foreground, Ctrl-C ends it" },
     { "down",        TAKES_STATE | TAKES_JSON,                command_down,        "down [--json]", "end it; volumes stay" },
     { "status",      TAKES_STATE | TAKES_JSON,                command_status,      "status [--json]", "nodes, floating IPs, targets, sessions" },
+    { "hosts",       TAKES_STATE | TAKES_JSON,                command_hosts,       "hosts [--json]", "what the wire tells of each initiator, beside StorPool's recommended values" },
     { "node",        TAKES_STATE | TAKES_JSON,                command_node,        "node N kill|freeze|thaw|power-off|isolate|drain|start", "do something to a node" },
     { "target",      TAKES_STATE | TAKES_JSON,                command_target,      "target VOLUME move N", "move a target to a node" },
     { "floating-ip", TAKES_STATE | TAKES_JSON,                command_floating_ip, "floating-ip ADDRESS move N", "move a floating IP to a node" },

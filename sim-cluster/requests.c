@@ -3,6 +3,7 @@
 #include "sim-cluster/change_requests.h"
 #include "sim-cluster/fault_requests.h"
 #include "sim-cluster/heal.h"
+#include "sim-cluster/host_report.h"
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "sim-cluster/node_verbs.h"
@@ -29,22 +30,39 @@ static void on_sessions(void *owner, json_t *reply, const char *error)
         return; /* the last known list stays */
     json_decref(node->state->sessions);
     node->state->sessions = json_incref(sessions);
+    hosts_note_sessions(&node->supervisor->hosts, node->state->config->number, sessions);
+}
+
+static bool is_asking(const struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->cluster.node_count; i++)
+        if (supervisor->nodes[i].asked_sessions)
+            return true;
+    return false;
 }
 
 static json_t *check_status(struct supervisor *supervisor, const struct pending *pending)
 {
     (void)pending;
-    for (size_t i = 0; i < supervisor->cluster.node_count; i++)
-        if (supervisor->nodes[i].asked_sessions)
-            return NULL;
+    if (is_asking(supervisor))
+        return NULL;
     return json_pack("{s:b, s:o}", "ok", 1, "status", status_build(&supervisor->cluster));
 }
 
-static json_t *answer_status(struct client *client, json_t *message)
+static json_t *check_hosts(struct supervisor *supervisor, const struct pending *pending)
+{
+    (void)pending;
+    if (is_asking(supervisor))
+        return NULL;
+    return json_pack("{s:b, s:o}", "ok", 1, "hosts",
+                     host_report(&supervisor->hosts, &supervisor->cluster));
+}
+
+/* The nodes that can are asked for their sessions first; then `check` answers. */
+static void ask_sessions(struct client *client, pending_check *check)
 {
     struct supervisor *supervisor = client->server->supervisor;
 
-    (void)message;
     for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
         struct node *node = &supervisor->nodes[i];
 
@@ -54,8 +72,21 @@ static json_t *answer_status(struct client *client, json_t *message)
         process_request(node->target, json_pack("{s:s}", "request", "sessions"),
                         SESSIONS_DEADLINE_S, on_sessions, node);
     }
-    pending_add(supervisor, &(struct pending){.client = client->control, .check = check_status},
+    pending_add(supervisor, &(struct pending){.client = client->control, .check = check},
                 STATUS_DEADLINE_S);
+}
+
+static json_t *answer_status(struct client *client, json_t *message)
+{
+    (void)message;
+    ask_sessions(client, check_status);
+    return NULL;
+}
+
+static json_t *answer_hosts(struct client *client, json_t *message)
+{
+    (void)message;
+    ask_sessions(client, check_hosts);
     return NULL;
 }
 
@@ -227,6 +258,7 @@ static const struct {
     request_answer *answer;
 } requests[] = {
     { "status",         answer_status },
+    { "hosts",          answer_hosts },
     { "node",           answer_node },
     { "target",         answer_target },
     { "floating-ip",    answer_floating_ip },

@@ -221,6 +221,7 @@ void supervisor_start(struct supervisor *supervisor)
     cluster_init(&supervisor->cluster, supervisor->config);
     supervisor->cluster.generation = 1;
     list_init(&supervisor->pending);
+    hosts_init(&supervisor->hosts);
     fault_rules_init(&supervisor->faults, supervisor);
     supervisor->nodes = memory_new(supervisor->cluster.node_count * sizeof(*supervisor->nodes));
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
@@ -264,6 +265,7 @@ void supervisor_free(struct supervisor *supervisor)
     ev_timer_stop(supervisor->loop, &supervisor->wake);
     ev_timer_stop(supervisor->loop, &supervisor->stop);
     fault_rules_free(&supervisor->faults);
+    hosts_free(&supervisor->hosts);
     cluster_free(&supervisor->cluster);
     free(supervisor->nodes);
     free(supervisor->programs);

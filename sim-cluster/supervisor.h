@@ -5,6 +5,7 @@
 
 #include "sim-cluster/cluster.h"
 #include "sim-cluster/fault_rules.h"
+#include "sim-cluster/hosts.h"
 #include "sim-cluster/network.h"
 #include "sim-cluster/process.h"
 #include "target/base/event.h"
@@ -51,6 +52,7 @@ struct supervisor {
     struct cluster cluster;
     struct node *nodes; /* as many as cluster.nodes, in the same order */
     struct fault_rules faults;
+    struct hosts hosts;
     enum supervisor_phase phase;
     bool targets_stale, published_stale; /* maps to be sent */
     int announcing;                      /* maps on their way */

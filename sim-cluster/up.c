@@ -48,6 +48,7 @@ static void on_event(void *owner, json_t *event)
 {
     struct run *run = owner;
 
+    hosts_note(&run->supervisor.hosts, event);
     events_append(&run->events, event);
     run->supervisor.recorded = run->events.size;
     server_publish(&run->server, event);

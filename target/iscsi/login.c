@@ -46,6 +46,7 @@ static enum login_status take_operational(struct login *login, const struct text
     switch (
         negotiate_key(&login->negotiation, NEGOTIATE_LOGIN, is_discovery, pair, &login->answer)) {
     case NEGOTIATE_DONE:
+        login_note_offer(login, pair);
         return LOGIN_ACCEPTED;
     case NEGOTIATE_UNKNOWN:
         if (strcmp(pair->value, "NotUnderstood"))

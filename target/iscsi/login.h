@@ -45,6 +45,7 @@ struct login {
     char *initiator, *target, *session_type; /* owned */
     bool is_discovery, has_told_tpgt;
     struct negotiation negotiation;
+    struct buffer offered; /* the keys of the negotiation, "KEY=VALUE " */
     struct login_security security;
     struct login_grant grant;
     uint8_t algorithm; /* enum chap_algorithm */
@@ -62,3 +63,12 @@ enum login_state login_step(struct login *login);
 enum login_status login_take_pair(struct login *login, const struct text_pair *pair);
 
 struct login_names login_names(const struct login *login);
+
+/* For the record (login_record.c): "target not found"; an event of a refusal, with the address that
+ * the login is sent to, or NULL. */
+bool login_has_moved(enum login_status status);
+const char *login_phrase(enum login_status status);
+void login_tell_refusal(const struct login *login, const char *to);
+/* A key that the initiator offers; and all of them, "KEY=VALUE KEY=VALUE", borrowed. NULL: none. */
+void login_note_offer(struct login *login, const struct text_pair *pair);
+const char *login_offered(struct login *login);

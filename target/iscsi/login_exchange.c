@@ -14,40 +14,6 @@ enum {
     SURPLUS_MAX = 64,   /* connections beyond the limit that are told so; others are just closed */
 };
 
-static const struct {
-    enum login_status status;
-    const char *phrase;
-} phrases[] = {
-    {LOGIN_MOVED_TEMPORARILY, "target moved temporarily"},
-    {LOGIN_MOVED_PERMANENTLY, "target moved permanently"},
-    {LOGIN_INITIATOR_ERROR, "initiator error"},
-    {LOGIN_NOT_AUTHENTICATED, "authentication failure"},
-    {LOGIN_FORBIDDEN, "initiator is not allowed access"},
-    {LOGIN_NOT_FOUND, "target not found"},
-    {LOGIN_UNSUPPORTED_VERSION, "unsupported version"},
-    {LOGIN_TOO_MANY_CONNECTIONS, "too many connections"},
-    {LOGIN_MISSING_PARAMETER, "missing parameter"},
-    {LOGIN_SESSION_TYPE_NOT_SUPPORTED, "session type not supported"},
-    {LOGIN_NO_SUCH_SESSION, "session does not exist"},
-    {LOGIN_INVALID_REQUEST, "invalid during login"},
-    {LOGIN_TARGET_ERROR, "target error"},
-    {LOGIN_SERVICE_UNAVAILABLE, "service unavailable"},
-    {LOGIN_OUT_OF_RESOURCES, "out of resources"},
-};
-
-static const char *phrase_of(enum login_status status)
-{
-    for (size_t i = 0; i < sizeof(phrases) / sizeof(*phrases); i++)
-        if (phrases[i].status == status)
-            return phrases[i].phrase;
-    return "refused";
-}
-
-static bool has_moved(enum login_status status)
-{
-    return status == LOGIN_MOVED_TEMPORARILY || status == LOGIN_MOVED_PERMANENTLY;
-}
-
 /* What the initiator takes in one PDU while logging in: what it declared, or the default. */
 static uint32_t part_limit(const struct login *login)
 {
@@ -90,24 +56,6 @@ static void send_response(struct login *login, enum login_status status, uint16_
     }
 }
 
-static void tell_refusal(const struct login *login, const char *to)
-{
-    char peer[ADDRESS_TEXT_SIZE], portal[ADDRESS_TEXT_SIZE], status[8];
-
-    address_format(conn_peer(login->conn), peer);
-    address_format(conn_local(login->conn), portal);
-    if (has_moved(login->refusal)) {
-        event(EVENT_LOGIN_REDIRECTED, text("initiator", login->initiator),
-              text("target", login->target), text("portal", portal), text("peer", peer),
-              text("to", to), flag("permanent", login->refusal == LOGIN_MOVED_PERMANENTLY));
-        return;
-    }
-    snprintf(status, sizeof(status), "0x%04x", login->refusal);
-    event(EVENT_LOGIN_REFUSED, text("initiator", login->initiator), text("target", login->target),
-          text("portal", portal), text("peer", peer), text("status", status),
-          text("reason", phrase_of(login->refusal)));
-}
-
 /* Where a login that moves is sent. */
 static const char *portal_name(const struct login *login, char text[static ADDRESS_TEXT_SIZE])
 {
@@ -121,16 +69,16 @@ static const char *portal_name(const struct login *login, char text[static ADDRE
 static void finish_refused(struct login *login)
 {
     char text[ADDRESS_TEXT_SIZE];
-    const char *to = has_moved(login->refusal) ? portal_name(login, text) : NULL;
+    const char *to = login_has_moved(login->refusal) ? portal_name(login, text) : NULL;
 
     buffer_take(&login->answer, login->answer.length);
     login->answered = 0;
     if (to)
         text_add(&login->answer, "TargetAddress", to);
-    tell_refusal(login, to);
+    login_tell_refusal(login, to);
     login->request.transit = false;
     send_response(login, login->refusal, login->request.tsih, login->request.cmd_sn);
-    conn_finish(login->conn, phrase_of(login->refusal));
+    conn_finish(login->conn, login_phrase(login->refusal));
 }
 
 static void refuse_now(struct login *login, enum login_status status)
@@ -179,7 +127,7 @@ void login_open(struct login *login)
         return;
     }
     send_response(login, LOGIN_ACCEPTED, tsih, session->max_cmd_sn);
-    session_start(session, login->conn, login->stat_sn);
+    session_start(session, login->conn, login->stat_sn, login_offered(login));
     login->conn = NULL;
     login_free(login);
 }
@@ -386,6 +334,7 @@ void login_free(struct login *login)
     login->host->connections--;
     buffer_free(&login->text);
     buffer_free(&login->answer);
+    buffer_free(&login->offered);
     free(login->initiator);
     free(login->target);
     free(login->session_type);

@@ -2,6 +2,7 @@
  * begins and ends it. */
 #include "target/iscsi/session.h"
 
+#include "target/base/event.h"
 #include "target/iscsi/digest.h"
 #include "target/iscsi/transfer.h"
 
@@ -113,6 +114,20 @@ void session_send_async(struct session *session, enum async_event event,
     session_send(session, bhs, data, async.data_length);
 }
 
+/* Its period is known with the second one, and told once. */
+static void note_nop(struct session *session)
+{
+    char isid[2 * ISID_SIZE + 3];
+
+    habits_note_nop(&session->habits, session->last_heard);
+    if (session->habits.nops != 2)
+        return;
+    text_format_binary(isid, session->isid, ISID_SIZE);
+    event(EVENT_SESSION_PINGED, text("initiator", session->initiator), text("isid", isid + 2),
+          number("tsih", session->tsih), text("target", session->target),
+          number("period_ms", habits_period_ms(&session->habits)));
+}
+
 /* RFC 7143 11.18, 11.19: an echo, or the answer to our own ping. */
 static const char *take_nop(struct session *session, const struct pdu *pdu)
 {
@@ -125,6 +140,7 @@ static const char *take_nop(struct session *session, const struct pdu *pdu)
         session->nop_tag = RESERVED_TAG;
     if (nop.task_tag == RESERVED_TAG)
         return NULL;
+    note_nop(session);
     if (length > most)
         length = most;
     if (length > CONN_CHUNK_SIZE - 128)
@@ -215,6 +231,8 @@ static const char *on_begin(void *owner, const struct pdu *pdu)
     enum turn turn;
 
     session->last_heard = ev_now(conn_pool_loop(session->host->pool));
+    if (pdu->task_tag != RESERVED_TAG)
+        habits_note_request(&session->habits, session->last_heard);
     session->incoming = NULL;
     session->intake = INTAKE_DROP;
     if (session->is_over || session->is_logging_out)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "target/base/list.h"
+#include "target/iscsi/habits.h"
 #include "target/iscsi/host.h"
 #include "target/iscsi/negotiate.h"
 #include "target/iscsi/pdu.h"
@@ -56,6 +57,7 @@ struct session {
     ev_timer nop;
     double last_heard; /* loop time */
     uint32_t nop_tag;  /* of the ping under way; RESERVED_TAG: none */
+    struct habits habits;
 
     struct pdu_logout logout; /* with is_logging_out: answered when no task is left */
     bool is_logging_out;
@@ -69,8 +71,10 @@ struct session {
 
 /* A session from a login that is through, not yet at work. */
 enum login_status session_open(struct login *login, uint16_t tsih, struct session **session);
-/* Takes the connection over; the last Login Response is queued in it. */
-void session_start(struct session *session, struct conn *conn, uint32_t stat_sn);
+/* Takes the connection over; the last Login Response is queued in it. `offered`: the keys that the
+ * login brought, "KEY=VALUE KEY=VALUE". */
+void session_start(struct session *session, struct conn *conn, uint32_t stat_sn,
+                   const char *offered);
 
 /* Ends the session: at once, or when its tasks allow. Frees it. Not from within its own stream
  * callbacks. */

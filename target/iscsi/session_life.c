@@ -64,7 +64,7 @@ enum login_status session_open(struct login *login, uint16_t tsih, struct sessio
     return status;
 }
 
-static void tell_opened(const struct session *session)
+static void tell_opened(const struct session *session, const char *offered)
 {
     char isid[2 * ISID_SIZE + 3], portal[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE];
 
@@ -75,19 +75,25 @@ static void tell_opened(const struct session *session)
           text("portal", address_format(&session->local, portal)),
           text("peer", address_format(&session->peer, peer)),
           flag("header_digest", session->params.header_digest),
-          flag("data_digest", session->params.data_digest));
+          flag("data_digest", session->params.data_digest), text("offered", offered));
 }
 
 static void tell_closed(const struct session *session)
 {
+    double now = ev_now(conn_pool_loop(session->host->pool));
     char isid[2 * ISID_SIZE + 3], portal[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE];
 
     text_format_binary(isid, session->isid, ISID_SIZE);
-    event(EVENT_SESSION_CLOSED, text("initiator", session->initiator), text("isid", isid + 2),
-          number("tsih", session->tsih), text("target", session->target),
-          text("portal", address_format(&session->local, portal)),
-          text("peer", address_format(&session->peer, peer)), text("reason", session->ending),
-          number("commands", (int64_t)session->commands));
+    event(
+        EVENT_SESSION_CLOSED, text("initiator", session->initiator), text("isid", isid + 2),
+        number("tsih", session->tsih), text("target", session->target),
+        text("portal", address_format(&session->local, portal)),
+        text("peer", address_format(&session->peer, peer)), text("reason", session->ending),
+        flag("asked", session->was_asked_to_leave), number("commands", (int64_t)session->commands),
+        number("nop_outs", (int64_t)session->habits.nops),
+        session->habits.nops < 2 ? text("nop_out_period_ms", NULL)
+                                 : number("nop_out_period_ms", habits_period_ms(&session->habits)),
+        number("quiet_ms", habits_quiet_ms(&session->habits, now)));
 }
 
 /* RFC 7143 11.19.1: a peer that was silent for the interval is asked whether it lives. */
@@ -135,7 +141,8 @@ static void on_nop(struct ev_loop *loop, ev_timer *timer, int events)
     ev_timer_again(loop, timer);
 }
 
-void session_start(struct session *session, struct conn *conn, uint32_t stat_sn)
+void session_start(struct session *session, struct conn *conn, uint32_t stat_sn,
+                   const char *offered)
 {
     struct ev_loop *loop = conn_pool_loop(session->host->pool);
     struct stream *stream = conn_stream(conn);
@@ -143,6 +150,7 @@ void session_start(struct session *session, struct conn *conn, uint32_t stat_sn)
     session->conn = conn;
     session->stat_sn = stat_sn;
     session->last_heard = ev_now(loop);
+    habits_init(&session->habits, session->last_heard);
     conn_set_user(conn, &session_user, session);
     stream->max_data_length = session->params.max_recv_data;
     stream->header_digest = session->params.header_digest;
@@ -152,7 +160,7 @@ void session_start(struct session *session, struct conn *conn, uint32_t stat_sn)
         session->nop.repeat = session->host->settings.nop_interval;
         ev_timer_again(loop, &session->nop);
     }
-    tell_opened(session);
+    tell_opened(session, offered);
 }
 
 static void wake_waiters(struct list *waiters)
