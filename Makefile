@@ -15,14 +15,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 export TEST_PATIENCE ?= 3
 endif
 
-PACKAGES := gcc make pkg-config libc6-dev libev-dev libssl-dev libinih-dev libjansson-dev libisal-dev libiscsi-dev \
+PACKAGES := gcc make pkg-config libc6-dev libev-dev libssl-dev libinih-dev libjansson-dev libisal-dev libiscsi-dev libnl-route-3-dev \
             check python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark procps
-MODULES  := openssl inih jansson libisal libiscsi check
+MODULES  := openssl inih jansson libisal libiscsi libnl-route-3.0 check
 
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Werror -fno-strict-aliasing $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(MODULES))
 LIBS      = -lev $(shell pkg-config --libs openssl jansson libisal) -lpthread -lm
-TOOL_LIBS = $(shell pkg-config --libs inih libiscsi)
+TOOL_LIBS = $(shell pkg-config --libs inih libiscsi libnl-route-3.0)
 
 sources = $(wildcard $(addsuffix /*.c,$(1)))
 objects = $(patsubst %.c,$(O)/obj/%.o,$(filter-out %/main.c,$(call sources,$(1))))

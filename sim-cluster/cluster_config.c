@@ -102,9 +102,22 @@ static void free_access(struct cluster_config *config)
     free(config->exports);
 }
 
+static void free_networks(struct cluster_config *config)
+{
+    for (size_t i = 0; i < config->network_count; i++) {
+        free(config->networks[i].name);
+        free(config->networks[i].device);
+        free(config->networks[i].addresses);
+        free(config->networks[i].subnets);
+    }
+    free(config->networks);
+    free(config->interface);
+}
+
 void cluster_config_free(struct cluster_config *config)
 {
     free_access(config);
+    free_networks(config);
     for (size_t i = 0; i < config->portal_group_count; i++) {
         free(config->portal_groups[i].name);
         free(config->portal_groups[i].floating_ips);

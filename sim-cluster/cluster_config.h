@@ -17,11 +17,23 @@ enum {
 enum redirect_when { REDIRECT_AFTER_AUTH, REDIRECT_BEFORE_AUTH };
 enum redirect_status { REDIRECT_TEMPORARY, REDIRECT_PERMANENT };
 enum alua { ALUA_OFF, ALUA_IMPLICIT, ALUA_EXPLICIT };
+enum network_kind { NETWORK_LOOPBACK, NETWORK_NETNS, NETWORK_HOST };
+enum uplink { UPLINK_NONE, UPLINK_BRIDGE, UPLINK_MACVLAN, UPLINK_INTERFACE };
 enum discovery_chap { DISCOVERY_CHAP_OFFERED, DISCOVERY_CHAP_REQUIRED };
 
 extern const char *const redirect_when_names[],
     *const redirect_status_names[], *const discovery_chap_names[], *const alua_names[],
                                                                        *const alua_state_names[];
+
+struct network_config {
+    char *name;    /* owned, as all texts here */
+    int line, mtu; /* 0: the interface's own */
+    int uplink;
+    char *device;             /* the bridge or interface; NULL: none */
+    struct subnet *addresses; /* that this machine has there */
+    struct subnet *subnets;   /* what belongs to it */
+    size_t address_count, subnet_count;
+};
 
 struct floating_ip_config {
     struct subnet subnet; /* with the port the listener has */
@@ -29,7 +41,7 @@ struct floating_ip_config {
 };
 
 struct portal_group_config {
-    char *name; /* owned, as all texts here */
+    char *name;
     int line;
     int tpgt; /* 0: by order */
     int redirect, redirect_status, discovery_chap, alua;
@@ -96,10 +108,12 @@ struct fault_config {
 
 struct cluster_config {
     char *path, *name, *base_name;
-    int line, network;
+    int line, network; /* enum network_kind */
+    char *interface;   /* of network = host; NULL: not given */
     int node_timeout_ms, detect_delay_ms, target_move_delay_ms, floating_move_delay_ms;
     int drain_timeout_ms, failback_s;
     int login_timeout_s, nop_interval_s, nop_timeout_s, queue_depth;
+    struct network_config *networks;
     struct portal_group_config *portal_groups;
     struct node_config *nodes;
     struct volume_config *volumes;
@@ -108,7 +122,7 @@ struct cluster_config {
     struct export_config *exports;
     struct fault_config *faults;
     size_t portal_group_count, node_count, volume_count, pool_count, initiator_count, export_count,
-        fault_count;
+        fault_count, network_count;
 };
 
 /* Fills `config` from the file. NULL, or an owned sentence: "file:line: what is wrong". In both

@@ -1,6 +1,7 @@
 #include "sim-cluster/config_check.h"
 
 #include "sim-cluster/cluster_config.h"
+#include "sim-cluster/config_networks.h"
 #include "target/base/config.h"
 #include "target/base/memory.h"
 
@@ -274,9 +275,9 @@ typedef char *check(struct cluster_config *config);
 
 char *config_check(struct cluster_config *config)
 {
-    static check *const checks[] = {check_parts,         check_groups, check_addresses,
-                                    check_group_portals, check_pools,  check_volumes,
-                                    check_initiators,    check_exports};
+    static check *const checks[] = {check_parts,           check_groups,        check_addresses,
+                                    config_check_networks, check_group_portals, check_pools,
+                                    check_volumes,         check_initiators,    check_exports};
 
     for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
         char *phrase = checks[i](config);

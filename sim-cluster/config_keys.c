@@ -1,6 +1,7 @@
 #include "sim-cluster/config_keys.h"
 
 #include "sim-cluster/cluster_config.h"
+#include "sim-cluster/config_networks.h"
 #include "target/base/config.h"
 #include "target/base/fault.h"
 #include "target/base/memory.h"
@@ -20,7 +21,7 @@ const char *const discovery_chap_names[] = {"offered", "required", NULL};
 const char *const alua_names[] = {"off", "implicit", "explicit", NULL};
 const char *const alua_state_names[] = {"optimized",   "non_optimized", "standby",
                                         "unavailable", "transitioning", NULL};
-static const char *const network_names[] = {"loopback", NULL};
+static const char *const network_names[] = {"loopback", "netns", NULL};
 
 /* Names that go into files, tables and IQNs. */
 static bool is_plain_name(const char *name)
@@ -301,6 +302,7 @@ static char *parse_rule(void *field, const char *value, const struct config_key 
 
 static const struct config_section sections[] = {
     {"cluster", false, begin_cluster},
+    {"network", true, config_begin_network},
     {"portal_group", true, begin_portal_group},
     {"node", true, begin_node},
     {"pool", true, begin_pool},
@@ -316,6 +318,7 @@ static const struct config_key keys[] = {
     { "cluster",      "name",                  parse_plain_name,       IN(cluster_config, name), .repeats = false },
     { "cluster",      "base_name",             parse_base_name,        IN(cluster_config, base_name), .repeats = false },
     { "cluster",      "network",               config_parse_choice,    IN(cluster_config, network), .words = network_names },
+    { "cluster",      "interface",             config_parse_text,      IN(cluster_config, interface), .repeats = false },
     { "cluster",      "node_timeout_ms",       config_parse_number,    IN(cluster_config, node_timeout_ms), .least = 100, .most = 600000 },
     { "cluster",      "detect_delay_ms",       config_parse_number,    IN(cluster_config, detect_delay_ms), .least = 0, .most = 600000 },
     { "cluster",      "target_move_delay_ms",  config_parse_number,    IN(cluster_config, target_move_delay_ms), .least = 0, .most = 600000 },
@@ -326,6 +329,11 @@ static const struct config_key keys[] = {
     { "cluster",      "nop_interval_s",        config_parse_number,    IN(cluster_config, nop_interval_s), .least = 0, .most = 3600 },
     { "cluster",      "nop_timeout_s",         config_parse_number,    IN(cluster_config, nop_timeout_s), .least = 1, .most = 3600 },
     { "cluster",      "queue_depth",           config_parse_number,    IN(cluster_config, queue_depth), .least = 1, .most = 1024 },
+    { "network",      "uplink",                config_parse_uplink,           0, .repeats = false },
+    { "network",      "interface",             config_parse_interface,        0, .repeats = false },
+    { "network",      "subnet",                config_parse_subnet,           0, .repeats = true },
+    { "network",      "address",               config_parse_subnet,           0, .repeats = true },
+    { "network",      "mtu",                   config_parse_number,    IN(network_config, mtu), .least = 1280, .most = 65535 },
     { "portal_group", "floating_ip",           parse_floating_ip,      0, .repeats = true },
     { "portal_group", "tpgt",                  config_parse_number,    IN(portal_group_config, tpgt), .least = 1, .most = 65535 },
     { "portal_group", "redirect",              config_parse_choice,    IN(portal_group_config, redirect), .words = redirect_when_names },

@@ -26,7 +26,7 @@ void moves_node_gone(struct node *node)
                               node_now(node) + config->target_move_delay_ms / 1000.0);
     for (size_t i = 0; i < cluster->floating_ip_count; i++)
         if (cluster->floating_ips[i].node == node_number(node))
-            moves_lose_floating_ip(&cluster->floating_ips[i],
+            moves_lose_floating_ip(supervisor, &cluster->floating_ips[i],
                                    node_now(node) + config->floating_move_delay_ms / 1000.0);
 }
 

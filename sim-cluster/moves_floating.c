@@ -5,19 +5,39 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STOP_DEADLINE_S 1.0
 
-void moves_lose_floating_ip(struct cluster_floating_ip *floating, double may_place_at)
+/* The old holder is rid of the address before another one gets it. */
+void moves_lose_floating_ip(struct supervisor *supervisor, struct cluster_floating_ip *floating,
+                            double may_place_at)
 {
+    network_remove_address(&supervisor->network, floating->node, &floating->config->subnet.address);
     floating->phase = FLOATING_NOWHERE;
     floating->node = 0;
     floating->may_place_at = may_place_at;
 }
 
+/* It could not even begin. */
+static void lose_at_once(struct supervisor *supervisor, struct cluster_floating_ip *floating,
+                         int error)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    char *why = memory_format("node %d cannot hold %s: %s", floating->node,
+                              address_format_host(&floating->config->subnet.address, address),
+                              strerror(-error));
+
+    log_line(LOG_ERROR, "%s", why);
+    if (supervisor->phase == SUPERVISOR_STARTING)
+        supervisor_fail_start(supervisor, why);
+    free(why);
+    moves_lose_floating_ip(supervisor, floating, ev_now(supervisor->loop) + MOVES_RETRY_S);
+}
+
 void moves_place_floating_ip(struct supervisor *supervisor, struct cluster_floating_ip *floating)
 {
-    int number = cluster_place_floating_ip(&supervisor->cluster, floating);
+    int number = cluster_place_floating_ip(&supervisor->cluster, floating), error;
 
     if (!number)
         return;
@@ -26,8 +46,9 @@ void moves_place_floating_ip(struct supervisor *supervisor, struct cluster_float
     supervisor->published_stale = true;
     if (!floating->home)
         floating->home = number;
-    if (node_hold(supervisor_find_node(supervisor, number), floating))
-        moves_lose_floating_ip(floating, ev_now(supervisor->loop) + MOVES_RETRY_S);
+    error = node_hold(supervisor_find_node(supervisor, number), floating);
+    if (error)
+        lose_at_once(supervisor, floating, error);
 }
 
 void moves_take_down(struct node *node, struct cluster_floating_ip *floating, const char *why)
@@ -74,6 +95,8 @@ void moves_holder_applied(struct node *node, struct cluster_floating_ip *floatin
         return;
     floating->phase = FLOATING_UP;
     floating->wanted = 0;
+    network_announce(&node->supervisor->network, node_number(node),
+                     &floating->config->subnet.address);
     event(EVENT_FLOATING_IP_UP,
           text("address", address_format_host(&floating->config->subnet.address, address)),
           number("node", node_number(node)), moves_node_field("from", floating->previous),
@@ -97,5 +120,5 @@ void moves_holder_ended(struct node *node, struct cluster_floating_ip *floating)
 {
     if (floating->phase == FLOATING_STOPPING && floating->node == node_number(node) &&
         node->state->stage == STAGE_SERVING)
-        moves_lose_floating_ip(floating, floating->may_place_at);
+        moves_lose_floating_ip(node->supervisor, floating, floating->may_place_at);
 }

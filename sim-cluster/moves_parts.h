@@ -24,7 +24,8 @@ void moves_place_floating_ip(struct supervisor *supervisor, struct cluster_float
 
 /* Nobody has it any more; it may be placed again at that loop time. */
 void moves_lose_target(struct cluster_target *target, double may_place_at);
-void moves_lose_floating_ip(struct cluster_floating_ip *floating, double may_place_at);
+void moves_lose_floating_ip(struct supervisor *supervisor, struct cluster_floating_ip *floating,
+                            double may_place_at);
 
 /* It stops being served, and may still be held. */
 void moves_begin_absence(struct node *node, struct cluster_target *target, enum target_phase phase);

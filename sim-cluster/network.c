@@ -1,133 +1,238 @@
 #include "sim-cluster/network.h"
 
-#include "target/base/config.h"
+#include "sim-cluster/belongings.h"
+#include "sim-cluster/network_announce.h"
+#include "sim-cluster/network_mode.h"
 #include "target/base/memory.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-/* An address is ours when a socket can be bound to it; port 0 disturbs nobody. */
-static int try_bind(const struct address *address)
+static const struct network_mode *const modes[] = {
+    [NETWORK_LOOPBACK] = &network_loopback,
+    [NETWORK_HOST] = &network_host,
+    [NETWORK_NETNS] = &network_netns,
+};
+
+static struct network_node *get_node(const struct network *network, int number)
 {
-    struct address any_port = *address;
-    struct sockaddr_storage at;
-    int fd, error = 0;
+    size_t i = 0;
 
-    any_port.port = 0;
-    socklen_t length = address_to_socket(&any_port, &at);
-
-    fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (bind(fd, (struct sockaddr *)&at, length))
-        error = -errno;
-    close(fd);
-    return error;
+    while (network->nodes[i].config->number != number)
+        i++;
+    return &network->nodes[i];
 }
 
-static char *check_address(const struct cluster_config *config, const struct address *address,
-                           int line)
-{
-    static const uint8_t any[16];
-    char text[ADDRESS_TEXT_SIZE];
-    int error = memcmp(address->bytes, any, sizeof(any)) ? try_bind(address) : -EADDRNOTAVAIL;
-
-    if (!error)
-        return NULL;
-    return memory_format("%s:%d: %s is not an address of this machine (%s); network = loopback "
-                         "takes addresses of 127.0.0.0/8, or ones it already has",
-                         config->path, line, address_format_host(address, text), strerror(-error));
-}
-
-static char *check_group(const struct cluster_config *config,
-                         const struct portal_group_config *group)
-{
-    char *wrong = NULL;
-
-    for (size_t i = 0; i < group->floating_ip_count && !wrong; i++)
-        wrong = check_address(config, &group->floating_ips[i].subnet.address,
-                              group->floating_ips[i].line);
-    return wrong;
-}
+/* ---- all of it ---- */
 
 char *network_check(const struct cluster_config *config)
 {
-    char *wrong = NULL;
+    const struct network_mode *mode = modes[config->network];
 
-    for (size_t i = 0; i < config->portal_group_count && !wrong; i++)
-        wrong = check_group(config, &config->portal_groups[i]);
-    for (size_t i = 0; i < config->node_count && !wrong; i++) {
-        const struct node_config *node = &config->nodes[i];
+    return mode->check ? mode->check(config) : NULL;
+}
 
-        for (size_t j = 0; j < node->portal_count && !wrong; j++)
-            wrong = check_address(config, &node->portals[j].address, node->portals[j].line);
+static void init_nodes(struct network *network)
+{
+    const struct cluster_config *config = network->config;
+
+    network->nodes = memory_new(config->node_count * sizeof(*network->nodes));
+    for (size_t i = 0; i < config->node_count; i++)
+        network->nodes[i] = (struct network_node){
+            .config = &config->nodes[i],
+            .ports = memory_new(config->network_count * sizeof(struct network_port)),
+            .space = -1,
+        };
+}
+
+char *network_open(struct network *network, struct ev_loop *loop,
+                   const struct cluster_config *config, const char *directory)
+{
+    char *wrong;
+
+    *network = (struct network){
+        .loop = loop,
+        .config = config,
+        .mode = modes[config->network],
+        .directory = memory_copy_text(directory),
+        .mark = belongings_mark(directory),
+    };
+    list_init(&network->announcements);
+    init_nodes(network);
+    wrong = belongings_remove(directory, NULL, NULL);
+    return wrong || !network->mode->open ? wrong : network->mode->open(network);
+}
+
+char *network_begin(struct network *network, struct belongings *belongings)
+{
+    int error = belongings_write(belongings, network->directory);
+
+    return error ? memory_format("%s: %s", network->directory, strerror(-error)) : NULL;
+}
+
+static void free_node(struct network_node *node)
+{
+    muted_reset(&node->muted);
+    if (node->space >= 0) {
+        netlink_close(node->netlink);
+        close(node->space);
     }
+    free(node->ports);
+}
+
+void network_close(struct network *network)
+{
+    if (!network->nodes)
+        return;
+    network_announce_end(network, NULL, NULL);
+    for (size_t i = 0; i < network->config->node_count; i++)
+        free_node(&network->nodes[i]);
+    free(belongings_remove(network->directory, NULL, NULL)); /* what stays, the next run reports */
+    netlink_close(network->netlink);
+    free(network->nodes);
+    free(network->directory);
+    free(network->mark);
+    *network = (struct network){0};
+}
+
+/* ---- addresses ---- */
+
+static struct network_port *port_of(const struct network *network, const struct network_node *node,
+                                    const struct address *address)
+{
+    return &node->ports[network_plan_find(network->config, address, 0)];
+}
+
+static struct subnet subnet_of(const struct network *network, const struct address *address)
+{
+    int index = network_plan_find(network->config, address, 0);
+
+    return network_plan_subnet(&network->config->networks[index], address);
+}
+
+static int add_address(struct network *network, struct network_node *node,
+                       const struct address *address)
+{
+    struct subnet subnet = subnet_of(network, address);
+
+    return netlink_add_address(node->netlink, port_of(network, node, address)->index, &subnet);
+}
+
+static void remove_address(struct network *network, struct network_node *node,
+                           const struct address *address)
+{
+    struct subnet subnet = subnet_of(network, address);
+
+    network_announce_end(network, node, address);
+    netlink_remove_address(node->netlink, port_of(network, node, address)->index, &subnet);
+}
+
+static void announce(struct network *network, struct network_node *node,
+                     const struct address *address)
+{
+    network_announce_begin(network, node, port_of(network, node, address), address);
+}
+
+int network_add_address(struct network *network, int number, const struct address *address)
+{
+    return network->mode->has_addresses ? add_address(network, get_node(network, number), address)
+                                        : 0;
+}
+
+void network_remove_address(struct network *network, int number, const struct address *address)
+{
+    struct network_node *node = get_node(network, number);
+
+    if (network->mode->has_addresses && !node->is_cut)
+        remove_address(network, node, address);
+}
+
+void network_announce(struct network *network, int number, const struct address *address)
+{
+    struct network_node *node = get_node(network, number);
+
+    if (network->mode->has_addresses && !node->is_cut)
+        announce(network, node, address);
+}
+
+/* ---- nodes ---- */
+
+/* Two portals may share an address. */
+static bool is_repeated(const struct node_config *config, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (address_is_same_host(&config->portals[i].address, &config->portals[index].address))
+            return true;
+    return false;
+}
+
+static char *add_portals(struct network *network, struct network_node *node)
+{
+    const struct node_config *config = node->config;
+    char text[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < config->portal_count; i++) {
+        const struct address *address = &config->portals[i].address;
+        int error = is_repeated(config, i) ? 0 : add_address(network, node, address);
+
+        if (error)
+            return memory_format("%s cannot be added: %s", address_format_host(address, text),
+                                 strerror(-error));
+        if (!is_repeated(config, i))
+            announce(network, node, address);
+    }
+    node->is_started = true;
+    return NULL;
+}
+
+void network_remove_portals(struct network *network, struct network_node *node)
+{
+    for (size_t i = 0; i < node->config->portal_count; i++)
+        remove_address(network, node, &node->config->portals[i].address);
+    node->is_started = false;
+}
+
+char *network_start_node(struct network *network, int number)
+{
+    struct network_node *node = get_node(network, number);
+    char *wrong;
+
+    muted_reset(&node->muted);
+    wrong = network->mode->start_node ? network->mode->start_node(network, node) : NULL;
+    node->is_cut = false;
+    if (!wrong && network->mode->has_addresses && !node->is_started)
+        wrong = add_portals(network, node);
     return wrong;
 }
 
-static int option(int socket, int name)
+int network_space(const struct network *network, int number)
 {
-    int value = -1;
-    socklen_t length = sizeof(value);
-
-    return getsockopt(socket, SOL_SOCKET, name, &value, &length) ? -1 : value;
+    return get_node(network, number)->space;
 }
 
-static bool is_connection(int socket)
+char *network_cut(struct network *network, int number, enum network_direction direction)
 {
-    int domain = option(socket, SO_DOMAIN);
+    struct network_node *node = get_node(network, number);
+    char *wrong = NULL;
 
-    return (domain == AF_INET || domain == AF_INET6) && option(socket, SO_ACCEPTCONN) == 0;
+    if (network->mode->cut)
+        wrong = network->mode->cut(network, node, direction);
+    node->is_cut |= !wrong;
+    network_announce_end(network, node, NULL);
+    return wrong;
 }
 
-static void keep(struct muted *muted, int pidfd, int remote)
+bool network_is_cut_by_link(const struct network *network)
 {
-    int fd = pidfd_getfd(pidfd, remote, 0);
-    int *slot;
-
-    if (fd < 0)
-        return;
-    if (!is_connection(fd)) {
-        close(fd);
-        return;
-    }
-    slot = config_append(&muted->sockets, &muted->count, sizeof(*slot));
-    *slot = fd;
+    return network->mode->is_cut_by_link;
 }
 
-void network_mute(struct muted *muted, pid_t pid, int pidfd)
+size_t network_mute(struct network *network, int number, pid_t pid, int pidfd)
 {
-    char path[64], link[64];
-    DIR *directory;
+    struct muted *muted = &get_node(network, number)->muted;
 
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    directory = opendir(path);
-    if (!directory)
-        return;
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        ssize_t length = readlinkat(dirfd(directory), entry->d_name, link, sizeof(link) - 1);
-
-        if (length > 7 && !memcmp(link, "socket:", 7))
-            keep(muted, pidfd, (int)strtol(entry->d_name, NULL, 10));
-    }
-    closedir(directory);
-}
-
-void network_unmute(struct muted *muted)
-{
-    struct linger reset = {.l_onoff = 1};
-
-    for (size_t i = 0; i < muted->count; i++) {
-        setsockopt(muted->sockets[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-        close(muted->sockets[i]);
-    }
-    free(muted->sockets);
-    *muted = (struct muted){0};
+    muted_take(muted, pid, pidfd);
+    return muted->count;
 }

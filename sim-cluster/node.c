@@ -1,6 +1,7 @@
 #include "sim-cluster/node.h"
 
 #include "sim-cluster/moves.h"
+#include "target/base/log.h"
 #include "target/base/memory.h"
 
 #include <signal.h>
@@ -35,15 +36,22 @@ void node_signal(struct node *node, int signal)
 
 /* ---- failing ---- */
 
+/* Before its processes are killed; where its link is dark, nobody would hear of that anyway. */
 static void mute(struct node *node)
 {
+    struct network *network = &node->supervisor->network;
+    size_t connections = 0;
+
+    if (network_is_cut_by_link(network))
+        return;
     LIST_FOR_EACH (link, &node->processes) {
         struct process *process = container_of(link, struct process, link);
 
-        network_mute(&node->muted, process->pid, process_descriptor(process));
+        connections =
+            network_mute(network, node_number(node), process->pid, process_descriptor(process));
     }
     event(EVENT_CONNECTIONS_MUTED, number("node", node_number(node)),
-          number("connections", (int64_t)node->muted.count));
+          number("connections", (int64_t)connections));
 }
 
 static void forget_sessions(struct node *node)
@@ -206,6 +214,11 @@ static void on_at_rest(struct ev_loop *loop, ev_timer *timer, int events)
 
 void node_power_off(struct node *node)
 {
+    char *wrong = network_cut(&node->supervisor->network, node_number(node), NETWORK_BOTH);
+
+    if (wrong)
+        log_line(LOG_ERROR, "node %d: %s", node_number(node), wrong);
+    free(wrong);
     silence(node, NODE_OFF);
     node_signal(node, SIGSTOP);
     node->asked++;
@@ -220,15 +233,22 @@ static void on_isolated(void *owner, json_t *reply, const char *error)
     node->asked--;
 }
 
-void node_isolate(struct node *node)
+char *node_isolate(struct node *node, enum network_direction direction)
 {
+    char *wrong = network_cut(&node->supervisor->network, node_number(node), direction);
+
+    if (wrong)
+        return wrong;
     silence(node, NODE_ISOLATED);
+    if (network_is_cut_by_link(&node->supervisor->network))
+        return NULL;
     LIST_FOR_EACH (link, &node->processes) {
         node->asked++;
         process_request(container_of(link, struct process, link),
                         json_pack("{s:s}", "request", "isolate"), ISOLATE_DEADLINE_S, on_isolated,
                         node);
     }
+    return NULL;
 }
 
 static void on_settled(struct ev_loop *loop, ev_timer *timer, int events)
@@ -253,6 +273,5 @@ void node_free(struct node *node)
     ev_timer_stop(node->supervisor->loop, &node->detect);
     ev_timer_stop(node->supervisor->loop, &node->power);
     ev_timer_stop(node->supervisor->loop, &node->settled);
-    network_unmute(&node->muted);
     free(node->why);
 }

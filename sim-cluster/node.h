@@ -35,7 +35,8 @@ int node_hold(struct node *node, struct cluster_floating_ip *floating);
 void node_set_state(struct node *node, enum node_state state);
 void node_signal(struct node *node, int signal);
 void node_power_off(struct node *node);
-void node_isolate(struct node *node);
+/* NULL, or an owned sentence: the network cannot do that. */
+char *node_isolate(struct node *node, enum network_direction direction);
 
 /* Pings all processes; those that were silent for too long fail their node. */
 void node_beat(struct node *node);

@@ -62,7 +62,8 @@ static struct process *spawn(struct node *node, const char *name, char *const ar
     struct supervisor *supervisor = node->supervisor;
     char *program = memory_format("%s/%s", supervisor->programs, name);
     char *log_path = memory_format("%s/log/%s.log", supervisor->directory, log);
-    struct process_start start = {program, arguments, log_path, supervisor->lock};
+    struct process_start start = {program, arguments, log_path, supervisor->lock,
+                                  network_space(&supervisor->network, node_number(node))};
     struct process *process = process_start(
         supervisor->loop, &start, &(struct process_watch){on_event, on_broken, on_ended, node});
     int error = errno;
@@ -122,20 +123,20 @@ static void send_start(struct node *node, struct process *process, json_t *reque
 void node_start(struct node *node)
 {
     char text[16], log[32];
-    char *const arguments[] = {"target", "--node", text, NULL};
+    char *const arguments[] = {"target", "--node", text, NULL}, *why;
 
     if (failover_step(&node->state->stage, NODE_STARTED) != NODE_DO_SPAWN)
         return;
-    network_unmute(&node->muted);
     node->is_silenced = node->wants_start = node->was_draining = false;
     free(node->why);
     node->why = NULL;
     snprintf(text, sizeof(text), "%d", node_number(node));
     snprintf(log, sizeof(log), "node-%d", node_number(node));
-    node->target = spawn(node, "target", arguments, log);
+    why = network_start_node(&node->supervisor->network, node_number(node));
+    node->target = why ? NULL : spawn(node, "target", arguments, log);
     if (!node->target) {
-        char *why = memory_format("its target process cannot be started: %s", strerror(errno));
-
+        if (!why)
+            why = memory_format("its target process cannot be started: %s", strerror(errno));
         node_fail(node, why);
         free(why);
         return;
@@ -153,7 +154,10 @@ int node_hold(struct node *node, struct cluster_floating_ip *floating)
     char host[ADDRESS_TEXT_SIZE], number[16], *log;
     char *const arguments[] = {"portalgroup", "--node", number, "--floating-ip", host, NULL};
     struct process *process;
+    int error = network_add_address(&node->supervisor->network, node_number(node), address);
 
+    if (error)
+        return error;
     snprintf(number, sizeof(number), "%d", node_number(node));
     address_format_host(address, host);
     log = address->port == ISCSI_PORT ? memory_format("floating-%s", host)

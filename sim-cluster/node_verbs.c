@@ -4,6 +4,7 @@
 #include "sim-cluster/node.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define IN(state) (1 << (state))
@@ -99,8 +100,11 @@ static json_t *run_power_off(struct node *node)
 
 static json_t *run_isolate(struct node *node)
 {
-    node_isolate(node);
-    return NULL;
+    char *wrong = node_isolate(node, NETWORK_BOTH);
+    json_t *refusal = wrong ? pending_error("node %d: %s", node_number(node), wrong) : NULL;
+
+    free(wrong);
+    return refusal;
 }
 
 /* Nothing may have to stay. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,8 @@ static void become(const struct process_start *start, int control, int log, pid_
     if (getppid() != parent)
         _exit(127);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the supervisor */
+    if (start->space >= 0 && setns(start->space, CLONE_NEWNET))
+        _exit(127);
     place_descriptors((int[]){null, null, log, control, start->lock});
     execv(start->path, start->argv);
     dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", start->path, strerror(errno));

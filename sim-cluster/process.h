@@ -45,6 +45,7 @@ struct process_start {
     char *const *argv; /* ends with NULL */
     const char *log;   /* the file its stderr is appended to */
     int lock;          /* a descriptor that it keeps open for as long as it lives */
+    int space;         /* the network namespace it runs in; -1: ours */
 };
 
 /* NULL with errno set: could not be started. */

@@ -24,7 +24,6 @@ struct node {
     ev_timer detect;        /* detect_delay_ms */
     ev_timer power;         /* stopped processes come to rest before their sockets are taken */
     ev_timer settled;       /* failback_s */
-    struct muted muted;
     int64_t announced;   /* generation of the last map that its target process was sent */
     bool is_silenced;    /* power-off, isolate: nobody hears from it */
     double silent_since; /* loop time */
@@ -49,6 +48,7 @@ struct supervisor {
     int lock;              /* borrowed: its lock, which children hold with us */
     char run[33];          /* tells this run from every other */
     char *programs;        /* owned: where target and portalgroup are */
+    struct network network;
     struct cluster cluster;
     struct node *nodes; /* as many as cluster.nodes, in the same order */
     struct fault_rules faults;
@@ -67,8 +67,8 @@ struct supervisor {
     void *owner;
 };
 
-/* Starts all nodes. `supervisor` is zeroed but for loop, config, directory, lock, programs, and the
- * callbacks with their owner. */
+/* Starts all nodes. `supervisor` is zeroed but for loop, config, directory, lock, programs, network,
+ * and the callbacks with their owner. */
 void supervisor_start(struct supervisor *supervisor);
 /* Ends all processes, politely first; then the loop is broken. */
 void supervisor_stop(struct supervisor *supervisor);

@@ -180,6 +180,9 @@ static char *prepare(struct run *run, const char *directory)
         wrong = events_open(&run->events, run->state.path);
     if (!wrong)
         wrong = server_open(&run->server, run->supervisor.loop, run->state.path, &run->supervisor);
+    if (!wrong)
+        wrong = network_open(&run->supervisor.network, run->supervisor.loop, &run->config,
+                             run->state.path);
     return wrong;
 }
 
@@ -241,6 +244,7 @@ static int start_and_serve(struct run *run, const char *directory)
         free(run->supervisor.programs);
         free(wrong);
     }
+    network_close(&run->supervisor.network);
     if (run->server.path)
         server_close(&run->server);
     events_close(&run->events);

@@ -1,0 +1,219 @@
+#include "sim-cluster/belongings.h"
+
+#include "sim-cluster/namespace.h"
+#include "sim-cluster/netlink.h"
+#include "sim-cluster/state_directory.h"
+#include "target/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* ---- the file ---- */
+
+/* Takes the row. */
+static void append(struct belongings *belongings, char *row)
+{
+    size_t length = strlen(row);
+
+    belongings->rows = memory_resize(belongings->rows, belongings->length + length + 1);
+    memcpy(belongings->rows + belongings->length, row, length + 1);
+    belongings->length += length;
+    free(row);
+}
+
+void belongings_add_namespace(struct belongings *belongings, const char *name)
+{
+    append(belongings, memory_format("namespace %s\n", name));
+}
+
+void belongings_add_link(struct belongings *belongings, const char *name)
+{
+    append(belongings, memory_format("link %s\n", name));
+}
+
+void belongings_add_address(struct belongings *belongings, const char *link, const char *address)
+{
+    append(belongings, memory_format("address %s %s\n", link, address));
+}
+
+/* A machine that has started again has nothing of ours left. */
+static void read_boot(char boot[static 64])
+{
+    int file = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? 0 : read(file, boot, 63);
+
+    boot[length > 0 ? length : 0] = '\0';
+    boot[strcspn(boot, "\n")] = '\0';
+    if (file >= 0)
+        close(file);
+}
+
+int belongings_write(struct belongings *belongings, const char *directory)
+{
+    char *path = state_directory_file(directory, "network"), boot[64];
+    FILE *file = fopen(path, "we");
+    int error = file ? 0 : -errno;
+
+    read_boot(boot);
+    if (file) {
+        fprintf(file, "boot %s\n%s", boot, belongings->rows ? belongings->rows : "");
+        error = fclose(file) ? -errno : 0;
+    }
+    free(path);
+    free(belongings->rows);
+    *belongings = (struct belongings){0};
+    return error;
+}
+
+char *belongings_mark(const char *directory)
+{
+    return memory_format("sim-cluster %s", directory);
+}
+
+/* ---- removal ---- */
+
+static int empty_namespace(int space, const char *mark)
+{
+    struct netlink *netlink;
+    struct link_state loopback;
+    int back = namespace_enter(space), error;
+
+    if (back < 0)
+        return back;
+    error = netlink_open(&netlink);
+    namespace_leave(back);
+    if (error)
+        return error;
+    error = netlink_find_link(netlink, "lo", &loopback);
+    if (!error && strcmp(loopback.alias, mark))
+        error = -EEXIST;
+    if (!error)
+        netlink_delete_links(netlink);
+    netlink_close(netlink);
+    return error;
+}
+
+int belongings_remove_namespace(const char *name, const char *mark)
+{
+    int space = namespace_open(name), error = 0;
+
+    if (space < 0 && space != -EINVAL)
+        return space;
+    if (space >= 0) {
+        error = empty_namespace(space, mark);
+        close(space);
+    }
+    return error ? error : namespace_remove_name(name);
+}
+
+struct removal {
+    struct netlink *netlink; /* owned: of the namespace we are in; NULL: not opened yet */
+    char *mark;              /* owned */
+};
+
+static int remove_namespace(struct removal *removal, const char *name, const char *rest)
+{
+    (void)rest;
+    return belongings_remove_namespace(name, removal->mark);
+}
+
+static int remove_link(struct removal *removal, const char *name, const char *rest)
+{
+    struct link_state link;
+    int error = netlink_find_link(removal->netlink, name, &link);
+
+    (void)rest;
+    if (error)
+        return error;
+    if (strcmp(link.alias, removal->mark))
+        return -EEXIST;
+    return netlink_delete_link(removal->netlink, link.index);
+}
+
+static int remove_address(struct removal *removal, const char *name, const char *address)
+{
+    struct link_state link;
+    struct subnet subnet;
+    int error = netlink_find_link(removal->netlink, name, &link);
+
+    if (error || !subnet_parse(&subnet, address))
+        return error ? error : -ENOENT;
+    return netlink_remove_address(removal->netlink, link.index, &subnet);
+}
+
+/* What is not there, or is not ours, is no trouble. */
+static bool is_trouble(int error)
+{
+    return error && error != -ENOENT && error != -ENODEV && error != -EADDRNOTAVAIL &&
+           error != -EEXIST;
+}
+
+static int remove_row(struct removal *removal, const char *row)
+{
+    static const struct {
+        const char *kind;
+        int (*remove)(struct removal *removal, const char *name, const char *rest);
+    } kinds[] = {
+        {"namespace", remove_namespace},
+        {"link", remove_link},
+        {"address", remove_address},
+    };
+    char kind[16], name[256], rest[128] = "";
+
+    if (sscanf(row, "%15s %255s %127s", kind, name, rest) < 2)
+        return -ENOENT;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        if (!strcmp(kinds[i].kind, kind))
+            return kinds[i].remove(removal, name, rest);
+    return -ENOENT;
+}
+
+static char *remove_rows(FILE *file, struct removal *removal, belongings_removed *on_removed,
+                         void *owner)
+{
+    char row[512], boot[64], *wrong = NULL;
+
+    read_boot(boot);
+    if (!fgets(row, sizeof(row), file) || strncmp(row, "boot ", 5) ||
+        strncmp(row + 5, boot, strlen(boot)))
+        return NULL;
+    while (fgets(row, sizeof(row), file)) {
+        int error = remove_row(removal, row);
+
+        row[strcspn(row, "\n")] = '\0';
+        if (!error && on_removed)
+            on_removed(owner, row);
+        if (is_trouble(error) && !wrong)
+            wrong = memory_format("%s, which an earlier run has left behind, cannot be removed: "
+                                  "%s; \"sim-cluster cleanup\" as root removes it",
+                                  row, strerror(-error));
+    }
+    return wrong;
+}
+
+char *belongings_remove(const char *directory, belongings_removed *on_removed, void *owner)
+{
+    char *path = state_directory_file(directory, "network"), *wrong = NULL;
+    FILE *file = fopen(path, "re");
+    struct removal removal = {.mark = belongings_mark(directory)};
+    int error = file ? netlink_open(&removal.netlink) : 0;
+
+    if (error)
+        wrong = memory_format("%s: what it lists cannot be removed: %s", path, strerror(-error));
+    else if (file)
+        wrong = remove_rows(file, &removal, on_removed, owner);
+    if (file)
+        fclose(file);
+    if (file && !wrong)
+        unlink(path);
+    netlink_close(removal.netlink);
+    free(removal.mark);
+    free(path);
+    return wrong;
+}
