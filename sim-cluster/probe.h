@@ -29,6 +29,7 @@ struct probe_options {
     uint64_t seed;                           /* of addresses and directions */
     uint32_t seconds, depth, block_bytes, read_percent, lun;
     uint32_t timeout_ms; /* without an answer to anything for so long the connection is given up */
+    uint32_t ping_ms;    /* between NOP-Outs; 0: only when nothing else tells that it lives */
     uint32_t retry_ms;   /* between login attempts */
     uint32_t stall_ms;   /* a longer gap between two answers is a stall */
     uint32_t give_up_ms; /* for the first login, and at the end for a target that stays away */

@@ -13,6 +13,7 @@
 
 #define CHAP_NAME_SIZE 256
 #define LOGIN_CLASS_INITIATOR 2 /* RFC 7143 11.13.5: final; a host retries the others */
+#define LOGIN_MOVED_PERMANENTLY 0x0102
 
 /* libiscsi tells the status only in its sentence, as "...(513)"; -1: it has none. */
 static int login_status(const char *sentence)
@@ -79,6 +80,14 @@ static void on_logged_in(struct probe_session *session)
         ask_size(session);
 }
 
+/* libiscsi takes 0x0102 for an error, but keeps the address. */
+static bool is_redirect(struct iscsi_context *iscsi, int status)
+{
+    return (status == SCSI_STATUS_REDIRECT ||
+            login_status(iscsi_get_error(iscsi)) == LOGIN_MOVED_PERMANENTLY) &&
+           *iscsi_get_target_address(iscsi);
+}
+
 static void on_login(struct iscsi_context *iscsi, int status, void *data, void *owner)
 {
     struct probe_session *session = owner;
@@ -86,7 +95,7 @@ static void on_login(struct iscsi_context *iscsi, int status, void *data, void *
     (void)data;
     if (status == SCSI_STATUS_GOOD) {
         on_logged_in(session);
-    } else if (status == SCSI_STATUS_REDIRECT) {
+    } else if (is_redirect(iscsi, status)) {
         snprintf(session->redirected, sizeof session->redirected, "%s",
                  iscsi_get_target_address(iscsi));
         probe_session_decide(session, NEXT_REDIRECT, NULL);

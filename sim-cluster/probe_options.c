@@ -38,6 +38,7 @@ static const struct row {
     {"read", "PERCENT", OPTION_NUMBER, FIELD(read_percent), 0, 100, "share of reads (50)"},
     {"region", "BYTES", OPTION_BYTES, FIELD(region_bytes), 512, UINT64_MAX, "from the start of the disk (64M at most)"},
     {"timeout", "MS", OPTION_NUMBER, FIELD(timeout_ms), 10, 600000, "give up the connection after so much silence (1000)"},
+    {"ping", "MS", OPTION_NUMBER, FIELD(ping_ms), 0, 600000, "between NOP-Outs; 0: only when nothing else is outstanding (0)"},
     {"retry", "MS", OPTION_NUMBER, FIELD(retry_ms), 1, 60000, "between login attempts (50)"},
     {"stall", "MS", OPTION_NUMBER, FIELD(stall_ms), 1, 600000, "report longer gaps between answers (100)"},
     {"give-up", "MS", OPTION_NUMBER, FIELD(give_up_ms), 100, 3600000, "for the first login, and for the end (15000)"},

@@ -216,7 +216,18 @@ static void on_pong(struct iscsi_context *iscsi, int status, void *data, void *o
     session->ping_us = 0;
 }
 
-/* The oldest thing that waits for an answer is too old, or there is nothing and a ping is due. */
+static bool is_ping_due(const struct probe_session *session, bool is_idle, uint64_t now_us)
+{
+    uint64_t period_us = (uint64_t)session->options->ping_ms * 1000;
+    uint64_t limit_us = (uint64_t)session->options->timeout_ms * 1000;
+
+    if (session->ping_us)
+        return false;
+    return (period_us && now_us - session->pinged_us >= period_us) ||
+           (is_idle && now_us - session->heard_us > limit_us / 2);
+}
+
+/* The oldest thing that waits for an answer is too old, or a ping is due. */
 static void check_silence(struct probe_session *session, uint64_t now_us)
 {
     uint64_t limit_us = (uint64_t)session->options->timeout_ms * 1000;
@@ -229,8 +240,8 @@ static void check_silence(struct probe_session *session, uint64_t now_us)
         snprintf(why, sizeof why, "no answer to a %s within %u ms", oldest ? "command" : "ping",
                  session->options->timeout_ms);
         probe_session_decide(session, NEXT_LOSE, why);
-    } else if (!oldest && !session->ping_us && now_us - session->heard_us > limit_us / 2) {
-        session->ping_us = now_us;
+    } else if (is_ping_due(session, !oldest, now_us)) {
+        session->ping_us = session->pinged_us = now_us;
         iscsi_nop_out_async(session->iscsi, on_pong, NULL, 0, session);
     }
 }

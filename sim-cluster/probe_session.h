@@ -90,6 +90,7 @@ struct probe_session {
     char redirected[PROBE_PORTAL_SIZE]; /* where it was sent */
     uint64_t deadline_us;               /* of the attempt, the login or the logout under way */
     uint64_t heard_us, ping_us;         /* the last answer; the ping that waits for one, or 0 */
+    uint64_t pinged_us;                 /* when the last ping left */
     uint64_t born_us;
     uint64_t disk_bytes; /* 0: not known yet */
     uint32_t block_size; /* logical, bytes */

@@ -49,6 +49,16 @@ def test_probe_with_chap_both_ways(make_cluster, redirect, monkeypatch):
     assert code == 0 and report["operations"] > 10, errors
 
 
+def test_probe_follows_a_permanent_redirect_and_still_comes_back(make_cluster):
+    cluster = make_cluster(group={"redirect_status": "permanent"}).up()
+    child = probe(cluster, 3)
+    cluster.events.wait("login.redirected", permanent=True)
+    cluster.wait_until(lambda: cluster.status()["sessions"], "the probe's session")
+    cluster.node(cluster.controller(), "kill")
+    code, report, errors = result(child)
+    assert code == 0 and report["reconnects"] == 1 and report["redirects"] >= 2, errors
+
+
 def test_probe_without_a_cluster_fails_with_a_sentence(make_cluster):
     cluster = make_cluster()
     done = cluster.run("probe", "--portal", cluster.net.address(200), "--target", iqn("data1"),
