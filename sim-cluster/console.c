@@ -49,6 +49,7 @@ static const struct {
     { "fault.cleared",      GOOD,    false, "fault {fault} has ended after {hits} hits: {reason}" },
     { "fault.hit",          BAD,     true,  "fault {fault}, {kind}, strikes[ at {initiator}][, {command}][, {pdu}][, {volume}]" },
     { "task_management",    NOTABLE, false, "node {node}: {initiator} asks for {function} on {target}" },
+    { "nop_out",            PLAIN,   true,  "node {node}: {initiator} pings" },
 };
 /* clang-format on */
 

@@ -133,6 +133,7 @@ static const struct config_key keys[] = {
     { "expect",   "relogin_within",       parse_claim,             0, .repeats = false },
     { "expect",   "session_on",           parse_claim,             0, .repeats = true },
     { "expect",   "no_session_on",        parse_claim,             0, .repeats = true },
+    { "expect",   "nop_out",              parse_claim,             0, .repeats = false },
     { "expect",   "event",                parse_claim,             0, .repeats = true },
     { "expect",   "never",                parse_claim,             0, .repeats = true },
     { "expect",   "load_exit",            parse_claim,             0, .repeats = false },

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "sim-cluster/scenario.h"
+#include "sim-cluster/scenario_verdicts.h"
 
 #include <jansson.h>
 
@@ -14,10 +15,8 @@ struct scenario_expectation {
     const char *name, *value; /* "stall_below", "DURATION" */
     const char *help, *example;
     bool needs_probe;
-    /* NULL, or an owned phrase. */
-    char *(*check)(const char *value);
-    /* Gives *passed; the evidence is owned. */
-    char *(*judge)(const char *value, json_t *record, bool *passed);
+    scenario_value_check *check;
+    scenario_verdict *judge;
 };
 
 extern const struct scenario_expectation scenario_expectations[]; /* ends with a name of NULL */

@@ -1,13 +1,6 @@
 /* The verdict for a build server: one suite a scenario, one case an expectation. */
+#include "sim-cluster/scenario_record.h"
 #include "sim-cluster/scenario_report.h"
-#include "target/base/event.h"
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
 
 /* ---- figures ---- */
 
@@ -24,8 +17,7 @@ static struct totals count(const json_t *record)
     struct totals totals = {
         .tests = json_array_size(verdicts) + (troubles ? troubles : 1),
         .failures = troubles,
-        .seconds =
-            event_parse_time(text_of(record, "ended")) - event_parse_time(text_of(record, "begun")),
+        .seconds = record_time(record, "ended") - record_time(record, "begun"),
     };
 
     for (size_t i = 0; i < json_array_size(verdicts); i++)
@@ -45,7 +37,7 @@ static void write_case(FILE *file, const json_t *record, const char *name, const
                        int passed)
 {
     fputs("  <testcase classname=\"", file);
-    scenario_write_escaped(file, text_of(record, "title"));
+    scenario_write_escaped(file, record_text(record, "title"));
     fputs("\" name=\"", file);
     scenario_write_escaped(file, name);
     fputs("\">\n    ", file);
@@ -61,14 +53,14 @@ static void write_suite(FILE *file, const json_t *record)
     size_t i;
 
     fputs("<testsuite name=\"", file);
-    scenario_write_escaped(file, text_of(record, "scenario"));
+    scenario_write_escaped(file, record_text(record, "scenario"));
     fputs("\"", file);
     write_totals(file, &totals);
-    fprintf(file, " timestamp=\"%.19s\">\n", text_of(record, "begun"));
+    fprintf(file, " timestamp=\"%.19s\">\n", record_text(record, "begun"));
     fprintf(file, "  <properties><property name=\"seed\" value=\"%lld\"/></properties>\n",
-            (long long)json_integer_value(json_object_get(record, "seed")));
+            record_number(record, "seed"));
     json_array_foreach (json_object_get(record, "expectations"), i, entry)
-        write_case(file, record, text_of(entry, "what"), text_of(entry, "evidence"),
+        write_case(file, record, record_text(entry, "what"), record_text(entry, "evidence"),
                    json_is_true(json_object_get(entry, "passed")));
     json_array_foreach (trouble, i, entry)
         write_case(file, record, "the run", json_string_value(entry), 0);

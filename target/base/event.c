@@ -34,6 +34,7 @@ static const char *const names[] = {
     [EVENT_SESSION_CLOSED] = "session.closed",
     [EVENT_CONNECTION_CLOSED] = "connection.closed",
     [EVENT_TASK_MANAGEMENT] = "task_management",
+    [EVENT_NOP_OUT] = "nop_out",
     [EVENT_FAULT_SET] = "fault.set",
     [EVENT_FAULT_CLEARED] = "fault.cleared",
     [EVENT_FAULT_HIT] = "fault.hit",

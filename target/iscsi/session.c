@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define NOP_EVENT_S 0.1 /* between two events about pings of a session */
+
 /* RFC 7143 4.2.2.1: the window opens as tasks end; MaxCmdSN never goes back. */
 static void update_window(struct session *session)
 {
@@ -128,6 +130,18 @@ static void note_nop(struct session *session)
           number("period_ms", habits_period_ms(&session->habits)));
 }
 
+/* A host that pings without end does not fill the record. */
+static void tell_ping(struct session *session)
+{
+    double now = event_now();
+
+    if (now - session->nop_told < NOP_EVENT_S)
+        return;
+    session->nop_told = now;
+    event(EVENT_NOP_OUT, text("initiator", session->initiator), text("target", session->target),
+          number("tsih", session->tsih));
+}
+
 /* RFC 7143 11.18, 11.19: an echo, or the answer to our own ping. */
 static const char *take_nop(struct session *session, const struct pdu *pdu)
 {
@@ -141,6 +155,7 @@ static const char *take_nop(struct session *session, const struct pdu *pdu)
     if (nop.task_tag == RESERVED_TAG)
         return NULL;
     note_nop(session);
+    tell_ping(session);
     if (length > most)
         length = most;
     if (length > CONN_CHUNK_SIZE - 128)

@@ -56,6 +56,7 @@ struct session {
 
     ev_timer nop;
     double last_heard; /* loop time */
+    double nop_told;   /* Unix time of the last ping from there that became an event */
     uint32_t nop_tag;  /* of the ping under way; RESERVED_TAG: none */
     struct habits habits;
 

@@ -33,6 +33,18 @@ def test_echo_is_cut_to_the_segment_length_we_declared(node):
     assert answer.data == b"z" * 512
 
 
+def test_ping_is_an_event_and_a_flood_of_them_is_not_a_flood_of_events(node):
+    session = node.log_in()
+    for _ in range(50):
+        session.nop(b"ping")
+    event = node.node.events.wait("nop_out", initiator=HOST, target=iqn("data1"))
+    session.log_out()
+    node.node.events.wait("session.closed", initiator=HOST, tsih=event["tsih"])
+    with node.node.events.changed:
+        told = [line for line in node.node.events.lines if line.get("event") == "nop_out"]
+    assert 1 <= len(told) < 50
+
+
 def test_ping_that_wants_no_answer_gets_none(node):
     session = node.log_in()
     session.connection.send(Pdu(NOP_OUT, immediate=True, flags=FINAL, itt=NONE_TAG, ttt=NONE_TAG,
