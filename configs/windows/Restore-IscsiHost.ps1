@@ -1,0 +1,109 @@
+<#
+.SYNOPSIS
+Undoes what Initialize-IscsiHost.ps1 and Connect-IscsiHost.ps1 did on this host.
+.DESCRIPTION
+Takes the disks of the kit's sessions offline, logs out, removes the floating IPs from the initiator, then puts
+back every value, service, MPIO setting and firewall rule as it was, last change first. What cannot be undone is
+named and stays on record, so that the script can be run again; exit code 1 then. The secret of mutual CHAP
+stays: Windows does not say what it was.
+.PARAMETER KeepMpio
+Leaves MPIO installed.
+.EXAMPLE
+.\Restore-IscsiHost.ps1 -WhatIf
+.EXAMPLE
+.\Restore-IscsiHost.ps1
+#>
+#Requires -Version 5.1
+#Requires -RunAsAdministrator
+[CmdletBinding(SupportsShouldProcess)]
+param([switch]$KeepMpio)
+
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+. (Join-Path $PSScriptRoot 'IscsiHost.Common.ps1')
+
+# Name: "IQN through floating IP". Windows refuses to log out while a disk of the session is in use.
+function Undo-Session([string]$Name) {
+    $target, $address = $Name -split ' through ', 2
+    $paths = @(Get-SessionPath | Where-Object { $_.Target -eq $target -and ($null -eq $_.FloatingIP -or $_.FloatingIP -eq $address) })
+    foreach ($path in $paths) {
+        $disks = @(Get-IscsiSession -SessionIdentifier $path.Identifier | Get-Disk -ErrorAction SilentlyContinue)
+        foreach ($disk in $disks) { Set-Disk -Number $disk.Number -IsOffline $true }
+        if ($path.Persistent) { Unregister-IscsiSession -SessionIdentifier $path.Identifier }
+        Disconnect-IscsiTarget -NodeAddress $target -SessionIdentifier $path.Identifier -Confirm:$false
+    }
+    # A login for the next start of Windows may be left when its session was gone.
+    foreach ($login in @(Get-CimInstance -Namespace root/wmi -ClassName MSiSCSIInitiator_PersistentLoginClass -ErrorAction SilentlyContinue)) {
+        if ($login.TargetName -eq $target -and $login.TargetPortal.Address -eq $address) {
+            iscsicli.exe RemovePersistentTarget $login.InitiatorInstance $target $login.InitiatorPortNumber $address $login.TargetPortal.Port | Out-Null
+            if ($LASTEXITCODE -ne 0) { throw "iscsicli could not remove the login to $address after a restart" }
+        }
+    }
+}
+
+function Undo-Portal([string]$Address) {
+    if (@(Get-IscsiTargetPortal | Where-Object { $_.TargetPortalAddress -eq $Address }).Count -gt 0) {
+        Remove-IscsiTargetPortal -TargetPortalAddress $Address -Confirm:$false
+    }
+}
+
+function Undo-Registry([string]$Name, $Former) {
+    $path = Split-Path -Path $Name -Parent
+    $value = Split-Path -Path $Name -Leaf
+    if ($null -ne $Former) {
+        Set-RegistryNumber $path $value $Former
+    } elseif ($null -ne (Get-RegistryNumber $path $value)) {
+        Remove-ItemProperty -LiteralPath $path -Name $value
+    }
+}
+
+function Undo-Service([string]$Name, $Former) {
+    Set-Service -Name $Name -StartupType $Former.StartType
+    if ($Former.Status -eq 'Stopped' -and @(Get-IscsiSession).Count -eq 0) { Stop-Service -Name $Name }
+}
+
+function Undo-Entry($Entry) {
+    switch ($Entry.Kind) {
+        'session' { Undo-Session $Entry.Name }
+        'portal' { Undo-Portal $Entry.Name }
+        'rule' { Remove-NetFirewallRule -Name $Entry.Name -ErrorAction SilentlyContinue }
+        'policy' { Set-MSDSMGlobalDefaultLoadBalancePolicy -Policy $Entry.Former }
+        'claim' { Disable-MSDSMAutomaticClaim -BusType $Entry.Name -Confirm:$false | Out-Null }
+        'feature' { Disable-WindowsOptionalFeature -Online -FeatureName $Entry.Name -NoRestart -WarningAction SilentlyContinue | Out-Null }
+        'registry' { Undo-Registry $Entry.Name $Entry.Former }
+        'service' { Undo-Service $Entry.Name $Entry.Former }
+        default { throw "this version of the script does not know '$($Entry.Kind)'" }
+    }
+}
+
+$kit = Get-Kit
+$entries = @(Get-RecordEntry $kit)
+if ($entries.Count -eq 0) {
+    Write-Host "Nothing to undo: $(Get-RecordPath $kit) has no entries."
+    exit 0
+}
+[array]::Reverse($entries)
+$left = @()
+$failed = 0
+$restart = $false
+foreach ($entry in $entries) {
+    if ($KeepMpio -and $entry.Kind -in 'feature', 'claim', 'policy') { continue }
+    if (-not $PSCmdlet.ShouldProcess("$($entry.Kind) $($entry.Name)", 'undo')) {
+        $left = @($entry) + $left
+        continue
+    }
+    try {
+        Undo-Entry $entry
+        Write-Host "undone: $($entry.Kind) $($entry.Name)"
+        $restart = $restart -or $entry.NeedsRestart
+    } catch {
+        Write-Warning "$($entry.Kind) $($entry.Name) could not be undone: $($_.Exception.Message)"
+        $left = @($entry) + $left
+        $failed++
+    }
+}
+if (-not $WhatIfPreference) {
+    if ($left.Count -gt 0) { Save-Record $kit $left } else { Remove-Item -LiteralPath (Get-RecordPath $kit) }
+}
+if ($restart) { Write-Warning 'Restart Windows: what was changed is read when it starts.' }
+exit [int]($failed -gt 0)
