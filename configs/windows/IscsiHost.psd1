@@ -30,7 +30,8 @@
     # What the host was before: below ProgramData, read by Restore-IscsiHost.ps1.
     Record = 'sim-cluster\iscsi-host.json'
 
-    # What the System log says in a failover: source, id, meaning.
+    # What the System log says in a failover. Everything of these sources is collected, these ids are explained.
+    Sources = @('iScsiPrt', 'mpio', 'disk', 'MSiSCSI')
     Events = @(
         @{ Source = 'iScsiPrt'; Id = 1; Meaning = 'no connection to the portal' },
         @{ Source = 'iScsiPrt'; Id = 7; Meaning = 'a PDU could not be sent' },
@@ -45,6 +46,7 @@
         @{ Source = 'iScsiPrt'; Id = 43; Meaning = 'login not answered' },
         @{ Source = 'iScsiPrt'; Id = 48; Meaning = 'ping not answered' },
         @{ Source = 'iScsiPrt'; Id = 49; Meaning = 'reset not answered' },
+        @{ Source = 'iScsiPrt'; Id = 51; Meaning = 'logout on request took too long' },
         @{ Source = 'iScsiPrt'; Id = 59; Meaning = 'target closed during login' },
         @{ Source = 'iScsiPrt'; Id = 63; Meaning = 'reset failed, session starts again' },
         @{ Source = 'iScsiPrt'; Id = 129; Meaning = 'reset after a request took too long' },
@@ -54,7 +56,6 @@
         @{ Source = 'mpio'; Id = 22; Meaning = 'failover failed' },
         @{ Source = 'mpio'; Id = 23; Meaning = 'all paths lost, the disk will be removed' },
         @{ Source = 'disk'; Id = 153; Meaning = 'a request was sent again' },
-        @{ Source = 'disk'; Id = 157; Meaning = 'the disk was removed' },
-        @{ Source = 'MSiSCSI'; Id = 0; Meaning = 'service of the initiator' }
+        @{ Source = 'disk'; Id = 157; Meaning = 'the disk was removed' }
     )
 }

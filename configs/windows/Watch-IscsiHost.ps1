@@ -32,9 +32,8 @@ $ErrorActionPreference = 'Stop'
 
 # Oldest first, with what the event means.
 function Get-HostEvent($Kit, [datetime]$From) {
-    $sources = @($Kit.Events | ForEach-Object { $_.Source } | Sort-Object -Unique)
     $found = @(Get-WinEvent -FilterHashtable @{ LogName = 'System'; StartTime = $From } -ErrorAction SilentlyContinue)
-    foreach ($record in @($found | Where-Object { $_.ProviderName -in $sources } | Sort-Object -Property 'TimeCreated', 'RecordId')) {
+    foreach ($record in @($found | Where-Object { $_.ProviderName -in $Kit.Sources } | Sort-Object -Property 'TimeCreated', 'RecordId')) {
         $known = @($Kit.Events | Where-Object { $_.Source -eq $record.ProviderName -and $_.Id -eq $record.Id })
         [pscustomobject]@{
             Time    = $record.TimeCreated
