@@ -21,6 +21,7 @@ const char *const discovery_chap_names[] = {"offered", "required", NULL};
 const char *const alua_names[] = {"off", "implicit", "explicit", NULL};
 const char *const alua_state_names[] = {"optimized",   "non_optimized", "standby",
                                         "unavailable", "transitioning", NULL};
+static const char *const zero_copy_names[] = {"off", "on", NULL};
 static const char *const network_names[] = {"loopback", "netns", NULL};
 
 /* Names that go into files, tables and IQNs. */
@@ -329,6 +330,8 @@ static const struct config_key keys[] = {
     { "cluster",      "nop_interval_s",        config_parse_number,    IN(cluster_config, nop_interval_s), .least = 0, .most = 3600 },
     { "cluster",      "nop_timeout_s",         config_parse_number,    IN(cluster_config, nop_timeout_s), .least = 1, .most = 3600 },
     { "cluster",      "queue_depth",           config_parse_number,    IN(cluster_config, queue_depth), .least = 1, .most = 1024 },
+    { "cluster",      "zero_copy",             config_parse_choice,    IN(cluster_config, has_zero_copy), .words = zero_copy_names },
+    { "cluster",      "spin_us",               config_parse_number,    IN(cluster_config, spin_us), .least = 0, .most = 1000000 },
     { "network",      "uplink",                config_parse_uplink,           0, .repeats = false },
     { "network",      "interface",             config_parse_interface,        0, .repeats = false },
     { "network",      "subnet",                config_parse_subnet,           0, .repeats = true },

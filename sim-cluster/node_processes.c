@@ -81,9 +81,10 @@ static struct process *spawn(struct node *node, const char *name, char *const ar
 
 static json_t *settings(const struct cluster_config *config)
 {
-    return json_pack("{s:i, s:i, s:i, s:i}", "login_timeout_s", config->login_timeout_s,
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:i}", "login_timeout_s", config->login_timeout_s,
                      "nop_interval_s", config->nop_interval_s, "nop_timeout_s",
-                     config->nop_timeout_s, "queue_depth", config->queue_depth);
+                     config->nop_timeout_s, "queue_depth", config->queue_depth, "zero_copy",
+                     config->has_zero_copy, "spin_us", config->spin_us);
 }
 
 struct starting {

@@ -32,10 +32,9 @@ static bool has_failed(const struct task *task)
     return !find_fake(task) && port_operations.has_failed(task);
 }
 
-static bool span(struct task *task, uint32_t offset, uint32_t length, int *fd,
-                 uint64_t *file_offset)
+static bool span(struct task *task, uint32_t offset, uint32_t length, struct span *span)
 {
-    return !find_fake(task) && port_operations.span(task, offset, length, fd, file_offset);
+    return !find_fake(task) && port_operations.span(task, offset, length, span);
 }
 
 static void spoil(struct task *task)

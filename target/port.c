@@ -100,16 +100,9 @@ static bool has_failed(const struct task *task)
     return scsi_has_failed((const struct scsi_task *)task->port);
 }
 
-static bool span(struct task *task, uint32_t offset, uint32_t length, int *fd,
-                 uint64_t *file_offset)
+static bool span(struct task *task, uint32_t offset, uint32_t length, struct span *span)
 {
-    struct scsi_span place;
-
-    if (!scsi_span(scsi_of(task), offset, length, &place))
-        return false;
-    *fd = place.fd;
-    *file_offset = place.offset;
-    return true;
+    return scsi_span(scsi_of(task), offset, length, span);
 }
 
 static void spoil(struct task *task)

@@ -3,6 +3,7 @@
  * finish its requests in any order. */
 #pragma once
 
+#include "target/base/span.h"
 #include "target/disk/workers.h"
 
 #include <stdbool.h>
@@ -38,11 +39,6 @@ struct disk_io {
     struct work work;
 };
 
-struct disk_span {
-    int descriptor; /* borrowed: the disk's */
-    uint64_t offset;
-};
-
 /* Of a sparse disk, in bytes. */
 struct disk_space {
     uint64_t used, available; /* what more can be written to places that are empty */
@@ -52,7 +48,7 @@ struct disk_space {
 struct disk_operations {
     bool (*attempt)(struct disk *disk, struct disk_io *io);
     void (*start)(struct disk *disk, struct disk_io *io);
-    bool (*span)(struct disk *disk, uint64_t offset, uint64_t length, struct disk_span *span);
+    bool (*span)(struct disk *disk, uint64_t offset, uint64_t length, struct span *span);
     struct disk_space (*space)(struct disk *disk);
     void (*close)(struct disk *disk);
 };
@@ -83,10 +79,10 @@ static inline bool disk_submit(struct disk *disk, struct disk_io *io)
     return false;
 }
 
-/* Where the range lies in a file, if it can be read from there without blocking and without passing
- * the disk. */
-static inline bool disk_span(struct disk *disk, uint64_t offset, uint64_t length,
-                             struct disk_span *span)
+/* The range in memory, if it can be read from there without blocking and without passing the disk;
+ * nothing that changes it may be under way. To be begun before the
+ * next call for the disk; then it is valid until span_end, also when the disk is closed. */
+static inline bool disk_span(struct disk *disk, uint64_t offset, uint64_t length, struct span *span)
 {
     return disk->operations->span(disk, offset, length, span);
 }

@@ -106,7 +106,7 @@ static bool attempt(struct disk *disk, struct disk_io *io)
     return false; /* whether a rule strikes is decided once, in start */
 }
 
-static bool span(struct disk *disk, uint64_t offset, uint64_t length, struct disk_span *span)
+static bool span(struct disk *disk, uint64_t offset, uint64_t length, struct span *span)
 {
     (void)disk, (void)offset, (void)length, (void)span;
     return false;

@@ -2,6 +2,7 @@
 
 #include "target/base/memory.h"
 #include "target/disk/journal.h"
+#include "target/disk/mapping.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,20 +10,19 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 /* On the loop a write is a copy into the page cache; above this it takes too long for one. */
-enum { LOOP_WRITE_MAXIMUM = 256 * 1024, SPAN_MINIMUM = 64 * 1024 };
+enum { LOOP_WRITE_MAXIMUM = 256 * 1024 };
 
 struct file_disk {
     struct disk disk;
     struct workers *workers; /* borrowed: outlives us */
     int descriptor;
+    struct mapping *mapping;  /* owned */
     struct journal *journal;  /* owned; of atomic writes; NULL: read-only */
     bool cannot_write_nowait; /* the file system does not know RWF_NOWAIT for writes */
-    bool cannot_ask_cache;    /* the kernel has no cachestat */
 };
 
 static int read_all(int descriptor, uint8_t *bytes, uint64_t offset, uint64_t length)
@@ -148,6 +148,7 @@ static bool attempt_write(struct file_disk *file, struct disk_io *io)
 
     if (io->is_forced || io->is_atomic || io->length > LOOP_WRITE_MAXIMUM)
         return false;
+    mapping_change(file->mapping, io->offset, io->length, false);
     io->error = 0;
     if (!file->cannot_write_nowait) {
         ssize_t count = pwritev2(file->descriptor, &vector, 1, (off_t)io->offset, RWF_NOWAIT);
@@ -206,46 +207,24 @@ static void file_start(struct disk *disk, struct disk_io *io)
 {
     struct file_disk *file = container_of(disk, struct file_disk, disk);
 
+    if (io->operation == DISK_WRITE || io->operation == DISK_DISCARD || io->operation == DISK_ZERO)
+        mapping_change(file->mapping, io->offset, io->length, io->operation != DISK_WRITE);
     io->disk = disk;
     io->work.run = run_on_worker;
     io->work.done = on_run;
     workers_add(file->workers, &io->work);
 }
 
-/* cachestat(2), Linux 6.5; the C library of Debian 12 does not know it. */
-static bool is_cached(struct file_disk *file, uint64_t offset, uint64_t length)
+static bool file_span(struct disk *disk, uint64_t offset, uint64_t length, struct span *span)
 {
-    enum { CACHESTAT = 451, PAGE = 4096 };
-    struct {
-        uint64_t offset, length;
-    } range = {offset, length};
-    struct {
-        uint64_t cached, dirty, writeback, evicted, recently_evicted;
-    } state;
-
-    if (file->cannot_ask_cache)
-        return false;
-    if (syscall(CACHESTAT, file->descriptor, &range, &state, 0)) {
-        file->cannot_ask_cache = errno == ENOSYS || errno == EOPNOTSUPP;
-        return false;
-    }
-    return state.cached >= (offset + length - 1) / PAGE - offset / PAGE + 1;
-}
-
-static bool file_span(struct disk *disk, uint64_t offset, uint64_t length, struct disk_span *span)
-{
-    struct file_disk *file = container_of(disk, struct file_disk, disk);
-
-    if (length < SPAN_MINIMUM || !is_cached(file, offset, length))
-        return false;
-    *span = (struct disk_span){file->descriptor, offset};
-    return true;
+    return mapping_find(container_of(disk, struct file_disk, disk)->mapping, offset, length, span);
 }
 
 static void file_close(struct disk *disk)
 {
     struct file_disk *file = container_of(disk, struct file_disk, disk);
 
+    mapping_free(file->mapping);
     close(file->descriptor);
     journal_free(file->journal);
     free(file);
@@ -297,6 +276,7 @@ struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t 
     file->disk.operations = &operations;
     file->workers = workers;
     file->descriptor = descriptor;
+    file->mapping = mapping_new(workers, descriptor);
     if (!is_read_only) {
         file->journal = journal_new(path);
         *error = journal_replay(file->journal, descriptor);

@@ -204,7 +204,7 @@ static void pool_start(struct disk *base, struct disk_io *io)
     disk_start(disk->inner, &write->io);
 }
 
-static bool pool_span(struct disk *base, uint64_t offset, uint64_t length, struct disk_span *span)
+static bool pool_span(struct disk *base, uint64_t offset, uint64_t length, struct span *span)
 {
     return disk_span(container_of(base, struct pool_disk, disk)->inner, offset, length, span);
 }

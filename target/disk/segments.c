@@ -111,8 +111,7 @@ static void segments_start(struct disk *disk, struct disk_io *io)
     }
 }
 
-static bool segments_span(struct disk *disk, uint64_t offset, uint64_t length,
-                          struct disk_span *span)
+static bool segments_span(struct disk *disk, uint64_t offset, uint64_t length, struct span *span)
 {
     struct disk *file = find_file(segments_of(disk), offset, length);
 

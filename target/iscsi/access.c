@@ -108,5 +108,7 @@ void access_read_settings(struct host_settings *settings, json_t *json)
         .nop_timeout = seconds_of(json, "nop_timeout_s", 10),
         .queue_depth = (uint32_t)seconds_of(json, "queue_depth", 128),
         .max_connections = (uint32_t)seconds_of(json, "max_connections", 8192),
+        .has_zero_copy = !json_is_false(json_object_get(json, "zero_copy")),
+        .spin = seconds_of(json, "spin_us", 0) / 1e6,
     };
 }

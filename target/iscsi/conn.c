@@ -1,6 +1,7 @@
 #include "target/iscsi/conn.h"
 
 #include "target/base/memory.h"
+#include "target/iscsi/conn_pool.h"
 #include "target/iscsi/output.h"
 
 #include <errno.h>
@@ -9,19 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RECEIVE_SIZE = 512 << 10, UNUSED_CHUNKS = 64 };
-
 #define FINISH_SECONDS 2.0
-
-struct conn_pool {
-    struct ev_loop *loop;
-    ev_prepare before_sleep;
-    ev_idle not_yet;   /* keeps the loop awake while output is left over */
-    struct list dirty; /* connections with output of this turn */
-    struct conn_chunk *unused;
-    unsigned unused_count;
-    uint8_t *receive; /* owned, RECEIVE_SIZE bytes, for the connection that is read right now */
-};
 
 struct conn {
     struct conn_pool *pool; /* borrowed */
@@ -104,9 +93,9 @@ static void send_straight(struct conn *conn, struct conn_chunk *chunk, const uin
     mark_dirty(conn);
 }
 
-static void send_span_straight(struct conn *conn, int fd, uint64_t offset, uint32_t length)
+static void send_span_straight(struct conn *conn, struct span *span)
 {
-    output_add_span(&conn->output, fd, offset, length);
+    output_add_span(&conn->output, span);
     mark_dirty(conn);
 }
 
@@ -171,31 +160,12 @@ int conn_descriptor(const struct conn *conn)
     return conn->readable.fd;
 }
 
-/* One pass: a connection that queues more from on_room has its turn after the others' input. */
-static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int events)
+void conn_take_turn(struct list *dirty)
 {
-    (void)events;
-    struct conn_pool *pool = container_of(watcher, struct conn_pool, before_sleep);
-    struct list *last = pool->dirty.previous, *node;
+    struct conn *conn = container_of(dirty, struct conn, dirty);
 
-    while ((node = list_first(&pool->dirty))) {
-        struct conn *conn = container_of(node, struct conn, dirty);
-
-        list_remove(node);
-        if (!conn->is_mute && !ev_is_active(&conn->writable))
-            flush_and_tell(conn);
-        if (node == last)
-            break;
-    }
-    if (list_is_empty(&pool->dirty))
-        ev_idle_stop(loop, &pool->not_yet);
-    else
-        ev_idle_start(loop, &pool->not_yet);
-}
-
-static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)
-{
-    (void)loop, (void)watcher, (void)events;
+    if (!conn->is_mute && !ev_is_active(&conn->writable))
+        flush_and_tell(conn);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -206,7 +176,7 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
-    (void)loop, (void)events;
+    (void)events;
     struct conn *conn = container_of(watcher, struct conn, readable);
     ssize_t got = recv(watcher->fd, conn->pool->receive, RECEIVE_SIZE, 0);
     const char *why = NULL;
@@ -220,6 +190,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         return;
     }
     conn->bytes_in += (uint64_t)got;
+    conn->pool->input_at = ev_now(loop);
     if (!conn->finished)
         why = stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
     if (why && !conn->finished)
@@ -234,61 +205,6 @@ static void on_finish_timeout(struct ev_loop *loop, ev_timer *timer, int events)
     struct conn *conn = container_of(timer, struct conn, finish);
 
     conn_close(conn, conn->finished);
-}
-
-struct conn_pool *conn_pool_new(struct ev_loop *loop)
-{
-    struct conn_pool *pool = memory_new(sizeof(*pool));
-
-    pool->loop = loop;
-    pool->receive = memory_new(RECEIVE_SIZE);
-    list_init(&pool->dirty);
-    ev_prepare_init(&pool->before_sleep, on_before_sleep);
-    ev_prepare_start(loop, &pool->before_sleep);
-    ev_idle_init(&pool->not_yet, on_idle);
-    return pool;
-}
-
-void conn_pool_free(struct conn_pool *pool)
-{
-    ev_prepare_stop(pool->loop, &pool->before_sleep);
-    ev_idle_stop(pool->loop, &pool->not_yet);
-    while (pool->unused) {
-        struct conn_chunk *next = pool->unused->next;
-
-        free(pool->unused);
-        pool->unused = next;
-    }
-    free(pool->receive);
-    free(pool);
-}
-
-struct ev_loop *conn_pool_loop(const struct conn_pool *pool)
-{
-    return pool->loop;
-}
-
-struct conn_chunk *conn_chunk_new(struct conn_pool *pool)
-{
-    struct conn_chunk *chunk = pool->unused;
-
-    if (!chunk)
-        return memory_new(sizeof(*chunk));
-    pool->unused = chunk->next;
-    pool->unused_count--;
-    chunk->users = chunk->used = 0;
-    return chunk;
-}
-
-void conn_chunk_free(struct conn_pool *pool, struct conn_chunk *chunk)
-{
-    if (pool->unused_count >= UNUSED_CHUNKS) {
-        free(chunk);
-        return;
-    }
-    chunk->next = pool->unused;
-    pool->unused = chunk;
-    pool->unused_count++;
 }
 
 struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *local,
@@ -381,9 +297,9 @@ void conn_send_detached(struct conn_pool *pool, struct conn *conn, struct conn_c
         conn_chunk_free(pool, chunk);
 }
 
-void conn_send_span(struct conn *conn, int fd, uint64_t offset, uint32_t length)
+void conn_send_span(struct conn *conn, struct span *span)
 {
-    conn->way->send_span(conn, fd, offset, length);
+    conn->way->send_span(conn, span);
 }
 
 uint64_t conn_queued(const struct conn *conn)

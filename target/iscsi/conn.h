@@ -8,7 +8,7 @@
 #pragma once
 
 #include "target/base/address.h"
-#include "target/base/list.h"
+#include "target/base/span.h"
 #include "target/iscsi/stream.h"
 
 #include <ev.h>
@@ -20,9 +20,10 @@ enum {
     CONN_OUTPUT_HIGH = 1 << 20,
 };
 
-/* What the connections of one loop share: the receive buffer and unused output chunks. */
+/* What the connections of one loop share: the receive buffer, unused output chunks and spans. */
 struct conn_pool;
-struct conn_pool *conn_pool_new(struct ev_loop *loop);
+/* For `spin` seconds after input the loop looks for more of it before it sleeps. */
+struct conn_pool *conn_pool_new(struct ev_loop *loop, double spin);
 void conn_pool_free(struct conn_pool *pool);
 struct ev_loop *conn_pool_loop(const struct conn_pool *pool);
 
@@ -35,6 +36,10 @@ struct conn_chunk {
 };
 struct conn_chunk *conn_chunk_new(struct conn_pool *pool);
 void conn_chunk_free(struct conn_pool *pool, struct conn_chunk *chunk);
+
+/* For conn_send_span. Not begun, or ended, when it is freed. */
+struct span *conn_span_new(struct conn_pool *pool);
+void conn_span_free(struct conn_pool *pool, struct span *span);
 
 struct conn;
 
@@ -54,7 +59,7 @@ struct conn_way {
     /* What conn_send_detached is to send; the chunk stays the caller's. */
     void (*send)(struct conn *conn, struct conn_chunk *chunk, const uint8_t *bytes,
                  uint32_t length);
-    void (*send_span)(struct conn *conn, int fd, uint64_t offset, uint32_t length);
+    void (*send_span)(struct conn *conn, struct span *span);
     void (*follow_user)(struct conn *conn); /* there is another user */
     void (*leave)(struct conn *conn);       /* the connection is about to be closed */
 };
@@ -99,9 +104,8 @@ void conn_commit(struct conn *conn, uint32_t size);
 struct conn_chunk *conn_detach(struct conn *conn, uint32_t size);
 void conn_send_detached(struct conn_pool *pool, struct conn *conn, struct conn_chunk *chunk,
                         const uint8_t *bytes, uint32_t length);
-/* `length` bytes of a file at `offset` by sendfile; `fd` is borrowed until they have left or the
- * connection is closed. */
-void conn_send_span(struct conn *conn, int fd, uint64_t offset, uint32_t length);
+/* Takes the span, which is begun, to the end of the queue. */
+void conn_send_span(struct conn *conn, struct span *span);
 uint64_t conn_queued(const struct conn *conn);
 
 uint64_t conn_bytes_in(const struct conn *conn);

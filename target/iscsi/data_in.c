@@ -109,25 +109,39 @@ static enum sent sent_so_far(bool is_last)
     return is_last ? SENT_ALL : SENT_PART;
 }
 
-/* Zero copy: the header, then the place in the file. SENT_NOTHING: it has to be copied. */
+static struct span *begin_span(struct task *task, uint32_t length)
+{
+    struct session *session = task->session;
+    struct span *span;
+
+    if (session->params.data_digest || length % 4 || !session->host->settings.has_zero_copy)
+        return NULL;
+    span = conn_span_new(session->host->pool);
+    if (transfer_port(task)->span(task, task->sent, length, span)) {
+        span_begin(span);
+        return span;
+    }
+    conn_span_free(session->host->pool, span);
+    return NULL;
+}
+
+/* Zero copy: the header, then the file's own memory. SENT_NOTHING: it has to be copied. */
 static enum sent send_span(struct task *task)
 {
     struct session *session = task->session;
     uint32_t length = next_length(task), size = header_size(session);
     bool is_last = task->sent + length == task->total, has_status;
-    uint64_t offset;
+    struct span *span = begin_span(task, length);
     uint8_t *pdu;
-    int fd;
 
-    if (session->params.data_digest || length % 4 ||
-        !transfer_port(task)->span(task, task->sent, length, &fd, &offset))
+    if (!span)
         return SENT_NOTHING;
     pdu = conn_reserve(session->conn, size);
     has_status = encode_data_in(task, pdu, length);
     if (session->params.header_digest)
         digest_put(pdu + BHS_SIZE, digest_add(DIGEST_START, pdu, BHS_SIZE));
     conn_commit(session->conn, size);
-    conn_send_span(session->conn, fd, offset, length);
+    conn_send_span(session->conn, span);
     sent_data_in(task, has_status);
     return sent_so_far(is_last);
 }

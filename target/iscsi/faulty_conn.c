@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PIECES_MAX = 64 };
 
@@ -99,15 +98,16 @@ static void send_chunk(struct conn *conn, struct conn_chunk *chunk, const uint8_
 }
 
 /* The copying way: the bytes may have to change. */
-static void send_span(struct conn *conn, int fd, uint64_t offset, uint32_t length)
+static void send_span(struct conn *conn, struct span *span)
 {
     struct faulty_conn *faulty = conn_way_owner(conn);
-    uint8_t *bytes = memory_new(length);
 
-    if (pread(fd, bytes, length, (off_t)offset) != (ssize_t)length)
+    if (span_save(span))
+        buffer_append(&faulty->partial, span->bytes, span->length);
+    else
         faulty_conn_doom(faulty, "cannot send");
-    buffer_append(&faulty->partial, bytes, length);
-    free(bytes);
+    span_end(span);
+    conn_span_free(conn_pool_of(conn), span);
     cut_out(faulty);
 }
 

@@ -17,7 +17,7 @@ void host_init(struct host *host, const struct host_operations *operations,
     *host = (struct host){.operations = operations,
                           .greet = greet_nobody,
                           .settings = *settings,
-                          .pool = conn_pool_new(loop)};
+                          .pool = conn_pool_new(loop, settings->spin)};
     registry_init(&host->registry);
     list_init(&host->unused_tasks);
 }

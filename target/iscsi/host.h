@@ -49,6 +49,8 @@ struct host_settings {
     double login_timeout, nop_interval, nop_timeout; /* seconds; nop_interval 0: no pings */
     uint32_t queue_depth;                            /* commands a session may have outstanding */
     uint32_t max_connections;
+    bool has_zero_copy; /* data-in leaves from where it lies, if it can */
+    double spin;        /* seconds that the loop looks for more input before it sleeps */
 };
 
 struct host {

@@ -7,10 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
-enum { PIECES_PER_CALL = 64 };
+enum { PIECES_PER_CALL = 128 };
 
 void output_init(struct output *output, struct conn_pool *pool)
 {
@@ -28,11 +27,20 @@ static void release(struct output *output, struct conn_chunk *chunk)
         conn_chunk_free(output->pool, chunk);
 }
 
+static void drop(struct output *output, const struct output_piece *piece)
+{
+    if (piece->chunk) {
+        release(output, piece->chunk);
+    } else {
+        span_end(piece->span);
+        conn_span_free(output->pool, piece->span);
+    }
+}
+
 void output_free(struct output *output)
 {
     for (uint32_t i = 0; i < output->count; i++)
-        if (piece_at(output, i)->chunk)
-            release(output, piece_at(output, i)->chunk);
+        drop(output, piece_at(output, i));
     if (output->open)
         conn_chunk_free(output->pool, output->open);
     free(output->ring);
@@ -88,14 +96,14 @@ void output_commit(struct output *output, uint32_t size)
 {
     struct conn_chunk *open = output->open;
 
-    append(output, (struct output_piece){open, -1, open->used, size});
+    append(output, (struct output_piece){open, NULL, open->used, size});
     open->used += size;
 }
 
 void output_add_chunk(struct output *output, struct conn_chunk *chunk, uint32_t start,
                       uint32_t length)
 {
-    append(output, (struct output_piece){chunk, -1, start, length});
+    append(output, (struct output_piece){chunk, NULL, start, length});
 }
 
 struct conn_chunk *output_detach(struct output *output, uint32_t size)
@@ -108,9 +116,9 @@ struct conn_chunk *output_detach(struct output *output, uint32_t size)
     return chunk;
 }
 
-void output_add_span(struct output *output, int fd, uint64_t offset, uint32_t length)
+void output_add_span(struct output *output, struct span *span)
 {
-    append(output, (struct output_piece){NULL, fd, offset, length});
+    append(output, (struct output_piece){NULL, span, 0, span->length});
 }
 
 /* The first `length` bytes of the queue have left. */
@@ -121,52 +129,59 @@ static void sent(struct output *output, uint64_t length)
         struct output_piece *piece = piece_at(output, 0);
 
         if (length < piece->length) {
-            piece->start += length;
+            piece->start += (uint32_t)length;
             piece->length -= (uint32_t)length;
+            if (!piece->chunk)
+                span_advance(piece->span, (uint32_t)length);
             return;
         }
         length -= piece->length;
-        if (piece->chunk)
-            release(output, piece->chunk);
+        drop(output, piece);
         output->first = (output->first + 1) & (output->capacity - 1);
         output->count--;
     }
 }
 
-static ssize_t send_chunks(struct output *output, int socket)
+static ssize_t send_pieces(struct output *output, int socket)
 {
     struct iovec parts[PIECES_PER_CALL];
     struct msghdr message = {.msg_iov = parts};
-    uint32_t count = 0;
 
-    while (count < output->count && count < PIECES_PER_CALL) {
-        struct output_piece *piece = piece_at(output, count);
+    while (message.msg_iovlen < output->count && message.msg_iovlen < PIECES_PER_CALL) {
+        struct output_piece *piece = piece_at(output, (uint32_t)message.msg_iovlen);
+        const uint8_t *bytes =
+            piece->chunk ? piece->chunk->bytes + piece->start : piece->span->bytes;
 
-        if (!piece->chunk)
-            break;
-        parts[count++] = (struct iovec){piece->chunk->bytes + piece->start, piece->length};
+        parts[message.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)bytes, piece->length};
     }
-    message.msg_iovlen = count;
-    return sendmsg(socket, &message, MSG_NOSIGNAL | (count < output->count ? MSG_MORE : 0));
+    return sendmsg(socket, &message,
+                   MSG_NOSIGNAL | (message.msg_iovlen < output->count ? MSG_MORE : 0));
 }
 
-static ssize_t send_span(const struct output_piece *span, int socket)
+/* After EFAULT: whether a file that lies in the next pieces cannot be read, in another way either.
+ */
+static bool is_lost(struct output *output)
 {
-    off_t offset = (off_t)span->start;
-    ssize_t length = sendfile(socket, span->fd, &offset, span->length);
+    bool is_new = false;
 
-    if (!length)
-        errno = EIO; /* the file is shorter than the volume: nothing true can follow the header */
-    return length ? length : -1;
+    for (uint32_t i = 0; i < output->count && i < PIECES_PER_CALL; i++) {
+        struct output_piece *piece = piece_at(output, i);
+
+        if (piece->chunk)
+            continue;
+        is_new |= !piece->span->copy;
+        if (!span_save(piece->span))
+            return true;
+    }
+    return !is_new;
 }
 
 int output_send(struct output *output, int socket)
 {
     while (output->count) {
-        struct output_piece *first = piece_at(output, 0);
-        ssize_t length = first->chunk ? send_chunks(output, socket) : send_span(first, socket);
+        ssize_t length = send_pieces(output, socket);
 
-        if (length < 0 && errno == EINTR)
+        if (length < 0 && (errno == EINTR || (errno == EFAULT && !is_lost(output))))
             continue;
         if (length < 0)
             return -errno;

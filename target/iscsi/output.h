@@ -1,4 +1,4 @@
-/* The output queue of a connection: pieces of chunks and of files, in order, sent with as few
+/* The output queue of a connection: pieces of chunks and spans of files, in order, sent with as few
  * system calls as possible. */
 #pragma once
 
@@ -6,12 +6,13 @@
 #include <stdint.h>
 
 struct conn_chunk;
+struct span;
 struct conn_pool;
 
 struct output_piece {
-    struct conn_chunk *chunk; /* NULL: a span of a file */
-    int fd;
-    uint64_t start; /* in the chunk or in the file */
+    struct conn_chunk *chunk; /* NULL: a span */
+    struct span *span;        /* owned */
+    uint32_t start;           /* in the chunk */
     uint32_t length;
 };
 
@@ -34,7 +35,8 @@ void output_add_chunk(struct output *output, struct conn_chunk *chunk, uint32_t 
 /* Takes the last output_reserve of `size` bytes out of the queue; the caller is a user of the
  * chunk. */
 struct conn_chunk *output_detach(struct output *output, uint32_t size);
-void output_add_span(struct output *output, int fd, uint64_t offset, uint32_t length);
+/* Takes the span, which is begun. */
+void output_add_span(struct output *output, struct span *span);
 
 /* 0: all has left; -EAGAIN: the socket is full; else the connection is broken. */
 int output_send(struct output *output, int socket);

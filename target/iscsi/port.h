@@ -3,6 +3,7 @@
  * in SCSI's own words. */
 #pragma once
 
+#include "target/base/span.h"
 #include "target/iscsi/pdu.h"
 
 #include <stdbool.h>
@@ -33,8 +34,8 @@ struct port_operations {
     /* true: filled; false: task_on_got follows. */
     bool (*get)(struct task *task, uint32_t offset, uint8_t *bytes, uint32_t length);
     bool (*has_failed)(const struct task *task);
-    bool (*span)(struct task *task, uint32_t offset, uint32_t length, int *fd,
-                 uint64_t *file_offset);
+    /* Data-in that can be sent from where it is; to be begun before the next call. */
+    bool (*span)(struct task *task, uint32_t offset, uint32_t length, struct span *span);
     /* Data-out was lost or mixed up on its way: the command will fail. */
     void (*spoil)(struct task *task);
     /* All data has passed. PORT_STATUS or PORT_WAIT. */

@@ -76,24 +76,9 @@ static bool get_medium(struct scsi_task *task, uint64_t offset, uint8_t *bytes, 
     return false;
 }
 
-static bool is_shared(const struct scsi_lun *lun)
+static bool span_medium(struct scsi_task *task, uint64_t offset, size_t length, struct span *span)
 {
-    return lun->nexuses.next != lun->nexuses.previous;
-}
-
-/* What a span sends is the file's own page until the peer has it: a write of somebody else would
- * show half-way in it, and so would one that is ordered behind. So spans are for a logical unit
- * with a single I_T nexus that orders nothing. */
-static bool span_medium(struct scsi_task *task, uint64_t offset, size_t length,
-                        struct scsi_span *span)
-{
-    struct disk_span place;
-
-    if (is_shared(task->nexus->lun) || task->nexus->lun->gate.is_ordering ||
-        !order_span(&task->nexus->lun->order, task->offset + offset, length, &place))
-        return false;
-    *span = (struct scsi_span){place.descriptor, place.offset};
-    return true;
+    return order_span(&task->nexus->lun->order, task->offset + offset, length, span);
 }
 
 void data_read(struct scsi_task *task)

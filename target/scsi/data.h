@@ -9,7 +9,7 @@ struct scsi_data {
     /* As scsi_put, scsi_get and scsi_span; NULL: never asked. */
     bool (*put)(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, size_t length);
     bool (*get)(struct scsi_task *task, uint64_t offset, uint8_t *bytes, size_t length);
-    bool (*span)(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span);
+    bool (*span)(struct scsi_task *task, uint64_t offset, size_t length, struct span *span);
 };
 
 enum { DATA_LIST_MAXIMUM = 1024 * 1024 };

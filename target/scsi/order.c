@@ -148,7 +148,7 @@ void order_start_locked(struct order *order, struct order_item *item)
     order_start(order, item);
 }
 
-bool order_span(struct order *order, uint64_t offset, uint64_t length, struct disk_span *span)
+bool order_span(struct order *order, uint64_t offset, uint64_t length, struct span *span)
 {
     struct disk_io read = {.operation = DISK_READ, .offset = offset, .length = length};
 

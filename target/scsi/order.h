@@ -51,5 +51,5 @@ void order_unlock(struct order_item *item);
 bool order_attempt_locked(struct order *order, struct disk_io *io);
 void order_start_locked(struct order *order, struct order_item *item);
 
-/* A range that a reader may take from the file itself. */
-bool order_span(struct order *order, uint64_t offset, uint64_t length, struct disk_span *span);
+/* A range that a reader may take from memory (disk_span). */
+bool order_span(struct order *order, uint64_t offset, uint64_t length, struct span *span);

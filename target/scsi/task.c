@@ -160,7 +160,7 @@ bool scsi_has_failed(const struct scsi_task *task)
     return task->result != SCSI_GOOD;
 }
 
-bool scsi_span(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span)
+bool scsi_span(struct scsi_task *task, uint64_t offset, size_t length, struct span *span)
 {
     return task->data->span && task->data->span(task, offset, length, span);
 }

@@ -116,14 +116,10 @@ bool scsi_put(struct scsi_task *task, uint64_t offset, const uint8_t *bytes, siz
 bool scsi_get(struct scsi_task *task, uint64_t offset, uint8_t *bytes, size_t length);
 bool scsi_has_failed(const struct scsi_task *task);
 
-/* The place of data-in [offset, offset+length) in a file, for sendfile, or false: it is not in a
- * file, not in the page cache (would block), or must be fetched by scsi_get. The descriptor is
- * valid until the logical unit is closed. */
-struct scsi_span {
-    int fd;
-    uint64_t offset;
-};
-bool scsi_span(struct scsi_task *task, uint64_t offset, size_t length, struct scsi_span *span);
+/* Data-in [offset, offset+length) in memory, to be sent from there, or false: it is not there, not
+ * in the page cache (would block), or must be fetched by scsi_get. To be begun before the
+ * next call. */
+bool scsi_span(struct scsi_task *task, uint64_t offset, size_t length, struct span *span);
 
 /* Data-out was lost or mixed up on its way: scsi_finish will say ABORTED COMMAND, DATA PHASE ERROR.
  */

@@ -92,7 +92,7 @@ static void log_in(int fd)
 static void start(struct host *host, struct ev_loop *loop)
 {
     const struct host_settings settings = {
-        .login_timeout = 15, .queue_depth = 16, .max_connections = 4};
+        .login_timeout = 15, .queue_depth = 16, .max_connections = 4, .has_zero_copy = true};
 
     host_init(host, &operations, &settings, loop);
 }

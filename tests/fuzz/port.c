@@ -18,7 +18,7 @@ enum {
     ABORT_LATER = 0x20,
 };
 
-enum { WORK_MAX = 4096 };
+enum { WORK_MAX = 4096, FILE_SIZE = 1 << 24 };
 
 enum kind { NEXT, PUT, GOT, ABORTED, MANAGED };
 
@@ -122,18 +122,25 @@ static bool has_failed(const struct task *task)
     return ways(task) & FAILS;
 }
 
-static bool span(struct task *task, uint32_t offset, uint32_t length, int *fd,
-                 uint64_t *file_offset)
+static bool span(struct task *task, uint32_t offset, uint32_t length, struct span *span)
 {
-    static int file = -1;
+    static struct span_source source = {.descriptor = -1};
+    static uint8_t *bytes;
 
-    (void)length;
     if (!(ways(task) & HAS_SPAN))
         return false;
-    if (file < 0 && ((file = memfd_create("fuzz", 0)) < 0 || ftruncate(file, 1 << 24)))
+    if (source.descriptor < 0) {
+        span_source_init(&source, memfd_create("fuzz", 0));
+        if (ftruncate(source.descriptor, FILE_SIZE))
+            return false;
+        bytes = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, source.descriptor, 0);
+    }
+    if ((uint64_t)offset + length > FILE_SIZE)
         return false;
-    *fd = file;
-    *file_offset = offset;
+    span->source = &source;
+    span->bytes = bytes + offset;
+    span->offset = offset;
+    span->length = length;
     return true;
 }
 

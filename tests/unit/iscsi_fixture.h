@@ -101,10 +101,10 @@ static inline void fake_detach(struct host *host, struct session *session)
 
 static inline void fake_start(struct fake_host *fake)
 {
-    static const struct host_operations operations = {fake_admit, fake_route, fake_list,
+    static const struct host_operations operations = {fake_admit,  fake_route,  fake_list,
                                                       fake_attach, fake_detach, NULL};
     const struct host_settings settings = {
-        .login_timeout = 15, .queue_depth = 8, .max_connections = 16};
+        .login_timeout = 15, .queue_depth = 8, .max_connections = 16, .has_zero_copy = true};
 
     *fake = (struct fake_host){.loop = ev_loop_new(0), .grant = {.tpgt = TPGT}};
     host_init(&fake->host, &operations, &settings, fake->loop);

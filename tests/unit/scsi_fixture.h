@@ -103,7 +103,7 @@ static void held_start(struct disk *disk, struct disk_io *io)
         disk_start(held->inner, io);
 }
 
-static bool held_span(struct disk *disk, uint64_t offset, uint64_t length, struct disk_span *span)
+static bool held_span(struct disk *disk, uint64_t offset, uint64_t length, struct span *span)
 {
     return disk_span(container_of(disk, struct held_disk, disk)->inner, offset, length, span);
 }

@@ -40,7 +40,7 @@ START_TEST(the_file_of_the_design_is_understood)
     char path[] = "/tmp/test_cluster_config.XXXXXX";
     const char text[] =
         "[cluster]\nname = demo\nbase_name = iqn.2012-11.com.example:demo\nnetwork = loopback\n"
-        "node_timeout_ms = 2500\nfailback_s = 9\n"
+        "node_timeout_ms = 2500\nfailback_s = 9\nzero_copy = off\nspin_us = 50\n"
         "[portal_group poc]\nfloating_ip = 127.0.1.100/24 ; a comment\n"
         "floating_ip = [::1]:3261/128\nredirect = before_auth\nredirect_status = permanent\n"
         "discovery_chap = required\ntpgt = 7\n"
@@ -59,6 +59,8 @@ START_TEST(the_file_of_the_design_is_understood)
     ck_assert_int_eq(config.node_timeout_ms, 2500);
     ck_assert_int_eq(config.failback_s, 9);
     ck_assert_int_eq(config.queue_depth, 128);
+    ck_assert(!config.has_zero_copy);
+    ck_assert_int_eq(config.spin_us, 50);
     ck_assert_uint_eq(config.portal_groups[0].floating_ip_count, 2);
     ck_assert_int_eq(config.portal_groups[0].floating_ips[0].subnet.prefix, 24);
     ck_assert_int_eq(config.portal_groups[0].floating_ips[0].subnet.address.port, 3260);

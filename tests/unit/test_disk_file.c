@@ -140,19 +140,75 @@ END_TEST
 START_TEST(a_span_is_given_only_for_what_the_cache_holds)
 {
     struct request request = {0};
-    struct disk_span span;
-    int descriptor = open(path, O_RDWR);
+    struct span span;
 
     ck_assert(!disk_span(disk, 4 << 20, 1 << 20, &span));
     ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
-    ck_assert(!disk_span(disk, 0, 4096, &span));
-    if (disk_span(disk, 100, 100000, &span)) { /* since Linux 6.5 */
-        ck_assert_uint_eq(span.offset, 100);
-        ck_assert_int_eq(run(&request, DISK_FLUSH, 0, 0, NULL), 0);
-        posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
-        ck_assert(!disk_span(disk, 100, 100000, &span));
-    }
-    close(descriptor);
+    ck_assert(!disk_span(disk, 8192, 4096, &span)); /* read once: looking is not worth it */
+    ck_assert(disk_span(disk, 100, 100000, &span));
+    ck_assert_uint_eq(span.length, 100000);
+    ck_assert_mem_eq(span.bytes, bytes + 100, 100000);
+    ck_assert(disk_span(disk, 8192, 4096, &span));
+    ck_assert_mem_eq(span.bytes, bytes + 8192, 4096);
+    ck_assert_int_eq(run(&request, DISK_DISCARD, 0, 1 << 20, NULL), 0);
+    ck_assert(!disk_span(disk, 100, 100000, &span));
+}
+END_TEST
+
+START_TEST(small_spans_are_given_where_reads_are_frequent)
+{
+    struct request request = {0};
+    struct span span;
+    bool is_found = false;
+
+    ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
+    for (uint64_t i = 0; i < 40 && !is_found; i++) /* a new second begins at most once */
+        is_found =
+            disk_span(disk, i * 4096, 4096, &span) && !memcmp(span.bytes, bytes + i * 4096, 4096);
+    ck_assert(is_found);
+}
+END_TEST
+
+START_TEST(a_span_under_way_keeps_its_bytes)
+{
+    static const enum disk_operation changes[] = {DISK_WRITE, DISK_DISCARD, DISK_ZERO};
+    struct request request = {.io = {.is_forced = _i == 3}};
+    struct span span, aside;
+
+    ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
+    ck_assert(disk_span(disk, 0, 200000, &span));
+    span_begin(&span);
+    ck_assert(disk_span(disk, 300000, 100000, &aside));
+    span_begin(&aside);
+    span_advance(&span, 1000);
+    request.io.is_forced = _i == 3;
+    if (_i < 4)
+        ck_assert_int_eq(run(&request, changes[_i % 3], 4096, 8192, bytes + 1), 0);
+    else
+        disk_close(disk);
+    ck_assert_mem_eq(span.bytes, bytes + 1000, 199000);
+    ck_assert_int_eq(!aside.copy, _i < 4); /* what does not change is not copied */
+    span_end(&span);
+    span_end(&aside);
+    if (_i == 4)
+        disk = file_disk_open(workers, path, SIZE, false, &request.io.error);
+}
+END_TEST
+
+START_TEST(where_a_file_was_cut_a_span_fails_and_then_the_read)
+{
+    struct request request = {0};
+    struct span span;
+
+    ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
+    ck_assert(disk_span(disk, 0, 100000, &span));
+    span_begin(&span);
+    ck_assert_int_eq(truncate(path, 4096), 0);
+    ck_assert(!span_save(&span));
+    ck_assert_ptr_null(span.bytes);
+    span_end(&span);
+    ck_assert(!disk_span(disk, 0, 100000, &span));
+    ck_assert_int_eq(run(&request, DISK_READ, 8192, 65536, other), -EIO);
 }
 END_TEST
 
@@ -221,6 +277,9 @@ int main(void)
     tcase_add_test(tests, discarded_and_zeroed_ranges_read_as_zeros);
     tcase_add_test(tests, runs_of_data_and_of_holes_are_located);
     tcase_add_test(tests, a_span_is_given_only_for_what_the_cache_holds);
+    tcase_add_test(tests, small_spans_are_given_where_reads_are_frequent);
+    tcase_add_loop_test(tests, a_span_under_way_keeps_its_bytes, 0, 5);
+    tcase_add_test(tests, where_a_file_was_cut_a_span_fails_and_then_the_read);
     tcase_add_test(tests, a_file_that_is_missing_or_too_short_is_not_opened);
     tcase_add_test(tests, a_file_that_was_cut_gives_an_error_and_lives_on);
     tcase_add_test(tests, many_requests_at_once_are_all_answered);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { FILE_SIZE = 300 << 10 };
@@ -20,7 +21,8 @@ static struct conn_pool *pool;
 static struct conn *conn;
 static struct buffer received, expected; /* by the peer */
 static int peer, file;
-static uint8_t content[FILE_SIZE];
+static uint8_t content[FILE_SIZE], *mapped; /* mapped: twice as long as the file */
+static struct span_source source;
 
 /* What the user of the connection was told; it echoes each ping `echoes` times. */
 static struct {
@@ -75,7 +77,7 @@ static void set_up(void)
 
     memset(&heard, 0, sizeof(heard));
     loop = ev_loop_new(0);
-    pool = conn_pool_new(loop);
+    pool = conn_pool_new(loop, 0);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     peer = ends[1];
     conn = conn_new(pool, ends[0], &address, &address);
@@ -86,6 +88,9 @@ static void set_up(void)
     for (size_t i = 0; i < FILE_SIZE; i++)
         content[i] = (uint8_t)(i * 131 >> 4);
     ck_assert_int_eq(write(file, content, FILE_SIZE), FILE_SIZE);
+    mapped = mmap(NULL, 2 * FILE_SIZE, PROT_READ, MAP_SHARED, file, 0);
+    ck_assert(mapped != MAP_FAILED);
+    span_source_init(&source, file);
 }
 
 static void tear_down(void)
@@ -96,6 +101,7 @@ static void tear_down(void)
     ev_loop_destroy(loop);
     buffer_free(&received);
     buffer_free(&expected);
+    munmap(mapped, 2 * FILE_SIZE);
     close(peer);
     close(file);
 }
@@ -127,10 +133,22 @@ static void queue_bytes(uint8_t fill, uint32_t length)
     conn_commit(conn, length);
 }
 
+static void queue_piece(uint32_t offset, uint32_t length)
+{
+    struct span *span = conn_span_new(pool);
+
+    span->source = &source;
+    span->bytes = mapped + offset;
+    span->offset = offset;
+    span->length = length;
+    span_begin(span);
+    conn_send_span(conn, span);
+}
+
 static void queue_span(uint32_t offset, uint32_t length)
 {
     buffer_append(&expected, content + offset, length);
-    conn_send_span(conn, file, offset, length);
+    queue_piece(offset, length);
 }
 
 static void expect_all(void)
@@ -228,10 +246,41 @@ END_TEST
 /* A file that is shorter than the volume says: nothing true could follow the header. */
 START_TEST(a_span_behind_the_end_of_the_file_ends_the_connection)
 {
-    conn_send_span(conn, file, FILE_SIZE - 100, 200);
+    queue_piece(FILE_SIZE - 100, 200);
     turn();
     ck_assert_ptr_null(conn);
     ck_assert_str_eq(heard.closed, "cannot send");
+    ck_assert(source.has_failed);
+}
+END_TEST
+
+START_TEST(what_has_not_left_of_a_span_stays_as_it_was)
+{
+    static uint8_t other[FILE_SIZE];
+
+    for (unsigned i = 0; i < 4; i++)
+        queue_span(0, FILE_SIZE);
+    queue_bytes('a', 48);
+    turn(); /* what the socket takes leaves */
+    ck_assert_uint_gt(conn_queued(conn), 2 * FILE_SIZE);
+    span_source_change(&source, _i ? 0 : 100 << 10, _i ? FILE_SIZE : 512);
+    ck_assert_int_eq(
+        pwrite(file, other + (_i ? 0 : 100 << 10), _i ? FILE_SIZE : 512, _i ? 0 : 100 << 10),
+        _i ? FILE_SIZE : 512);
+    expect_all();
+}
+END_TEST
+
+START_TEST(a_span_outlives_its_file)
+{
+    queue_span(0, FILE_SIZE);
+    queue_span(0, FILE_SIZE);
+    turn();
+    span_source_change(&source, 0, FILE_SIZE);
+    memset(&source, 0xaa, sizeof(source));
+    ck_assert_ptr_eq(
+        mmap(mapped, FILE_SIZE, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), mapped);
+    expect_all();
 }
 END_TEST
 
@@ -409,6 +458,8 @@ int main(void)
     tcase_add_test(tests, detached_bytes_take_their_turn_when_they_are_ready);
     tcase_add_loop_test(tests, detached_bytes_outlive_their_connection, 0, 2);
     tcase_add_test(tests, a_span_behind_the_end_of_the_file_ends_the_connection);
+    tcase_add_loop_test(tests, what_has_not_left_of_a_span_stays_as_it_was, 0, 2);
+    tcase_add_test(tests, a_span_outlives_its_file);
     tcase_add_test(tests, idle_connections_hold_no_memory);
     tcase_add_test(tests, a_peer_that_never_reads_is_not_read_either);
     tcase_add_test(tests, room_is_told_once_when_the_queue_has_fallen);

@@ -254,17 +254,23 @@ END_TEST
 
 START_TEST(settings_have_defaults)
 {
-    json_t *json = json_loads("{\"queue_depth\": 2, \"nop_interval_s\": 0.5}", 0, NULL);
+    json_t *json = json_loads("{\"queue_depth\": 2, \"nop_interval_s\": 0.5, "
+                              "\"zero_copy\": false, \"spin_us\": 50}",
+                              0, NULL);
     struct host_settings settings;
 
     access_read_settings(&settings, NULL);
     ck_assert_double_eq(settings.login_timeout, 15);
     ck_assert_double_eq(settings.nop_interval, 30);
     ck_assert_uint_eq(settings.queue_depth, 128);
+    ck_assert(settings.has_zero_copy);
+    ck_assert_double_eq(settings.spin, 0);
     access_read_settings(&settings, json);
     ck_assert_double_eq(settings.nop_interval, 0.5);
     ck_assert_double_eq(settings.nop_timeout, 10);
     ck_assert_uint_eq(settings.queue_depth, 2);
+    ck_assert(!settings.has_zero_copy);
+    ck_assert_double_eq(settings.spin, 50 / 1e6);
     ck_assert_uint_eq(settings.max_connections, 8192);
     json_decref(json);
 }

@@ -1,0 +1,192 @@
+#include "target/disk/mapping.h"
+
+#include "target/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum {
+    PAGE = 4096,
+    CHUNK = 256 << 10, /* what is looked up in the page cache at a time */
+    CHUNK_PAGES = CHUNK / PAGE,
+    WINDOW = 64 << 20,
+    WINDOW_CHUNKS = WINDOW / CHUNK,
+    WINDOWS = 64,
+    LARGE = 64 << 10, /* from here on looking costs little against reading */
+    OFTEN = 4,        /* small reads of a chunk within a second */
+};
+
+/* What is known of a chunk holds for the second that it was found out in. */
+struct chunk {
+    uint32_t second;
+    uint8_t reads; /* small ones in this second, while nobody has looked */
+    bool is_known, is_cached;
+};
+
+struct window {
+    struct work work;
+    uint8_t *bytes;  /* owned: the mapping, which may reach beyond the end of the file */
+    uint64_t number; /* in the file */
+    uint32_t second; /* of its last use */
+    struct chunk chunks[WINDOW_CHUNKS];
+};
+
+struct mapping {
+    struct span_source source;
+    struct workers *workers;         /* borrowed: outlives us */
+    struct window *windows[WINDOWS]; /* owned; number % WINDOWS is its place */
+};
+
+/* Never 0. */
+static uint32_t this_second(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)now.tv_sec + 1;
+}
+
+static void run_unmap(struct work *work)
+{
+    munmap(container_of(work, struct window, work)->bytes, WINDOW);
+}
+
+static void on_unmapped(struct work *work)
+{
+    free(container_of(work, struct window, work));
+}
+
+/* By a worker: taking down a window that was read all over takes milliseconds. */
+static void retire(struct mapping *mapping, struct window *window)
+{
+    span_source_change(&mapping->source, window->number * WINDOW, WINDOW);
+    window->work.run = run_unmap;
+    window->work.done = on_unmapped;
+    workers_add(mapping->workers, &window->work);
+}
+
+static struct window *open_window(const struct mapping *mapping, uint64_t number)
+{
+    void *bytes = mmap(NULL, WINDOW, PROT_READ, MAP_SHARED, mapping->source.descriptor,
+                       (off_t)(number * WINDOW));
+
+    if (bytes == MAP_FAILED)
+        return NULL;
+    struct window *window = memory_new(sizeof *window);
+    window->bytes = bytes;
+    window->number = number;
+    return window;
+}
+
+/* NULL: another one is in use in its place, or there can be none. */
+static struct window *find_window(struct mapping *mapping, uint64_t number, uint32_t second)
+{
+    struct window **place = &mapping->windows[number % WINDOWS];
+
+    if (*place && (*place)->number != number) {
+        if ((*place)->second == second)
+            return NULL;
+        retire(mapping, *place);
+        *place = NULL;
+    }
+    if (!*place)
+        *place = open_window(mapping, number);
+    if (*place)
+        (*place)->second = second;
+    return *place;
+}
+
+/* At most a chunk. */
+static bool look(const struct window *window, uint64_t start, uint64_t end)
+{
+    unsigned char pages[CHUNK_PAGES] = {0};
+    uint64_t first = start / PAGE, count = (end - 1) / PAGE - first + 1;
+
+    if (mincore(window->bytes + first * PAGE, count * PAGE, pages))
+        return false;
+    for (uint64_t i = 0; i < count; i++)
+        if (!(pages[i] & 1))
+            return false;
+    return true;
+}
+
+static bool is_chunk_cached(struct window *window, uint64_t number, uint32_t second, bool is_large)
+{
+    struct chunk *chunk = &window->chunks[number];
+
+    if (chunk->second != second)
+        *chunk = (struct chunk){.second = second};
+    if (chunk->is_known)
+        return chunk->is_cached;
+    if (!is_large && ++chunk->reads < OFTEN)
+        return false;
+    chunk->is_known = true;
+    chunk->is_cached = look(window, number * CHUNK, (number + 1) * CHUNK);
+    return chunk->is_cached;
+}
+
+static bool is_cached(struct window *window, uint64_t start, uint64_t end, uint32_t second)
+{
+    bool is_large = end - start >= LARGE;
+
+    for (uint64_t at = start, next; at < end; at = next) {
+        uint64_t number = at / CHUNK;
+
+        next = (number + 1) * CHUNK < end ? (number + 1) * CHUNK : end;
+        if (!is_chunk_cached(window, number, second, is_large) &&
+            !(is_large && look(window, at, next)))
+            return false;
+    }
+    return true;
+}
+
+struct mapping *mapping_new(struct workers *workers, int descriptor)
+{
+    struct mapping *mapping = memory_new(sizeof *mapping);
+
+    span_source_init(&mapping->source, descriptor);
+    mapping->workers = workers;
+    return mapping;
+}
+
+void mapping_free(struct mapping *mapping)
+{
+    if (!mapping)
+        return;
+    for (unsigned i = 0; i < WINDOWS; i++)
+        if (mapping->windows[i])
+            retire(mapping, mapping->windows[i]);
+    free(mapping);
+}
+
+bool mapping_find(struct mapping *mapping, uint64_t offset, uint64_t length, struct span *span)
+{
+    uint64_t start = offset % WINDOW;
+    uint32_t second = this_second();
+    struct window *window;
+
+    if (!length || start + length > WINDOW || mapping->source.has_failed)
+        return false;
+    window = find_window(mapping, offset / WINDOW, second);
+    if (!window || !is_cached(window, start, start + length, second))
+        return false;
+    span->source = &mapping->source;
+    span->bytes = window->bytes + start;
+    span->offset = offset;
+    span->length = (uint32_t)length;
+    return true;
+}
+
+void mapping_change(struct mapping *mapping, uint64_t offset, uint64_t length, bool goes)
+{
+    span_source_change(&mapping->source, offset, length);
+    for (unsigned i = 0; goes && i < WINDOWS; i++) {
+        struct window *window = mapping->windows[i];
+
+        if (window && window->number * WINDOW < offset + length &&
+            offset < (window->number + 1) * WINDOW)
+            memset(window->chunks, 0, sizeof window->chunks);
+    }
+}

@@ -1,0 +1,22 @@
+/* For conn.c and conn_pool.c: what the connections of a loop share. */
+#pragma once
+
+#include "target/iscsi/conn.h"
+
+enum { RECEIVE_SIZE = 512 << 10 };
+
+struct conn_pool {
+    struct ev_loop *loop;
+    ev_prepare before_sleep;
+    ev_idle not_yet;   /* keeps the loop awake while output is left over or input may follow */
+    double spin;       /* seconds */
+    double input_at;   /* loop time of the last input */
+    struct list dirty; /* connections with output of this turn */
+    struct conn_chunk *unused;
+    unsigned unused_count;
+    struct list unused_spans;
+    uint8_t *receive; /* owned, RECEIVE_SIZE bytes, for the connection that is read right now */
+};
+
+/* The turn of a connection that was in `dirty`. */
+void conn_take_turn(struct list *dirty);
