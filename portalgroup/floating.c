@@ -122,6 +122,23 @@ static void list_wrongly(struct host *host, const struct address *local, bool wi
         access_list_wrongly(floating->map, group, with_node_portals, answer);
 }
 
+static bool find_former(struct host *host, const struct login_names *names, struct address *portal,
+                        double *moved)
+{
+    struct floating *floating = floating_of(host);
+    const struct map_portal_group *group = group_of(floating);
+    const struct map_floating_ip *self = group ? find_self(floating, group) : NULL;
+    const struct map_target *target = group ? map_find_target(floating->map, names->target) : NULL;
+    struct map_target before;
+
+    if (!self || !target || target->former == MAP_NO_NODE)
+        return false;
+    before = *target;
+    before.controller = target->former;
+    *moved = target->moved;
+    return redirect_choose(group, self, &before, portal) != LOGIN_SERVICE_UNAVAILABLE;
+}
+
 static void on_faults_changed(void *owner)
 {
     struct floating *floating = owner;
@@ -169,7 +186,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     faults_init(&floating->faults, floating->loop, on_faults_changed, floating);
     floating->faults.node = number;
     faulty_host_init(&floating->faulty_host, &floating->host, &floating->faults, describe,
-                     list_wrongly);
+                     list_wrongly, find_former);
     child_start_events(floating->child, "portalgroup", number);
     child_reply(floating->child, id, NULL);
 }

@@ -32,6 +32,8 @@ struct cluster_target {
     int controller;             /* 0: none. The one process that may have the volume open. */
     int64_t assigned;           /* the generation of the map that said so */
     int home, previous, wanted; /* nodes; 0: none */
+    int former;                 /* node it was on before `previous`, or leaves now; 0: none */
+    double moved_at;            /* unix time: since when it is elsewhere; 0: not yet */
     uint64_t refused; /* bit n: node n of the cluster could not open it, this time round */
     uint64_t told;    /* bit n: and that was said */
     char *problem;    /* owned: why it could not; NULL: it was opened */

@@ -33,6 +33,7 @@ static const struct {
     { "portal.down",        PLAIN,   true,  "node {node}: portal {portal} is closed" },
     { "volume.opened",      PLAIN,   true,  "node {node}: volume {volume} opened" },
     { "volume.failed",      BAD,     false, "node {node} cannot open volume {volume}: {reason}" },
+    { "volume.damaged",     BAD,     false, "volume {volume} has lost {length} bytes at {offset} that were acknowledged: {reason}" },
     { "volume.resized",     NOTABLE, false, "volume {volume} has {size} bytes, was {was}" },
     { "pool.resized",       NOTABLE, false, "pool {pool} has {size} bytes, was {was}" },
     { "export.added",       GOOD,    false, "{volume} is exported to {initiator} in portal group {portal_group}" },

@@ -229,11 +229,8 @@ static const char *address_of(const struct fault_rule *rule)
 
 char *fault_nodes_check(struct supervisor *supervisor, const struct fault_rule *rule)
 {
-    if (rule->kind->where == FAULT_NODE)
-        return rule->values[FAULT_KEY_NODE].is_given
-                   ? NULL
-                   : memory_format("%s needs node: which one", rule->kind->name);
-    return cluster_find_floating_ip(&supervisor->cluster, address_of(rule))
+    return rule->kind->where == FAULT_NODE ||
+                   cluster_find_floating_ip(&supervisor->cluster, address_of(rule))
                ? NULL
                : memory_format("address=%s can never match: there is no such floating IP",
                                address_of(rule));

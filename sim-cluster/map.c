@@ -93,11 +93,12 @@ static json_t *targets(const struct cluster *cluster, enum map_reader reader)
 
         json_array_append_new(
             list,
-            json_pack("{s:s, s:s, s:I, s:i, s:i, s:o, s:b, s:b, s:b, s:s*}", "name", volume->target,
-                      "volume", volume->name, "size", (json_int_t)target->size, "block_size",
-                      volume->block_size, "physical_block_size", PHYSICAL_BLOCK_SIZE, "controller",
-                      map_node(controller), "read_only", volume->is_read_only, "thin",
-                      volume->is_thin, "removable", volume->is_removable, "pool", volume->pool));
+            json_pack("{s:s, s:s, s:I, s:i, s:i, s:o, s:b, s:b, s:b, s:s*, s:o, s:f}", "name",
+                      volume->target, "volume", volume->name, "size", (json_int_t)target->size,
+                      "block_size", volume->block_size, "physical_block_size", PHYSICAL_BLOCK_SIZE,
+                      "controller", map_node(controller), "read_only", volume->is_read_only, "thin",
+                      volume->is_thin, "removable", volume->is_removable, "pool", volume->pool,
+                      "former", map_node(target->former), "moved", target->moved_at));
     }
     return list;
 }

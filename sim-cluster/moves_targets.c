@@ -33,7 +33,8 @@ void moves_lose_target(struct cluster_target *target, double may_place_at)
 void moves_begin_absence(struct node *node, struct cluster_target *target, enum target_phase phase)
 {
     if (target->phase == TARGET_SERVING) {
-        target->previous = target->controller;
+        target->former = target->previous = target->controller;
+        target->moved_at = 0;
         target->stopped_at = phase == TARGET_LOST ? node->failed_at : node_now(node);
         node->supervisor->published_stale = true;
     }
@@ -95,8 +96,11 @@ static void arrive(struct node *node, struct cluster_target *target)
     free(target->problem);
     target->problem = NULL;
     node->supervisor->published_stale = true;
-    if (target->previous == node_number(node))
-        return; /* it never left */
+    if (target->previous == node_number(node)) { /* it never left */
+        target->former = 0;
+        return;
+    }
+    target->moved_at = event_now();
     event(EVENT_TARGET_MOVED, text("volume", target->config->name),
           text("target", target->config->target), moves_node_field("from", target->previous),
           number("to", node_number(node)),

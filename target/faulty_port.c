@@ -109,6 +109,11 @@ static bool has_lun(const struct session *session, uint64_t lun)
     return port_operations.has_lun(session, lun);
 }
 
+static bool answers_management(struct session *session)
+{
+    return !faulty_task_loses_answer(session);
+}
+
 static const struct port_operations faulty_operations = {
     .task_size = sizeof(struct scsi_task),
     .begin = faulty_task_begin,
@@ -121,6 +126,7 @@ static const struct port_operations faulty_operations = {
     .abort = abort_task,
     .manage = manage,
     .has_lun = has_lun,
+    .answers_management = answers_management,
 };
 
 static void release_held(struct service *service)

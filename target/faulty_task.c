@@ -106,6 +106,12 @@ static enum port_next strike_hang(struct task *task, struct fault_rule *rule)
     return PORT_WAIT;
 }
 
+static enum port_next strike_black_hole(struct task *task, struct fault_rule *rule)
+{
+    remember(task, rule, DEED_LOSE);
+    return PORT_WAIT;
+}
+
 static enum port_next strike_delay(struct task *task, struct fault_rule *rule)
 {
     struct faulty_task *faulty = remember(task, rule, DEED_HOLD);
@@ -187,17 +193,31 @@ static const struct strike {
     {"command.status", strike_status},
     {"command.task_set_full", strike_full},
     {"command.hang", strike_hang},
+    {"command.black_hole", strike_black_hole},
     {"command.delay", strike_delay},
     {"command.answer_without_doing", strike_fake},
     {"command.do_without_answering", strike_mute},
 };
 
+/* Bits of the choices of command.black_hole, in the order of the table of kinds. */
+enum { ONLY_DATA = 1, WITH_MANAGEMENT = 2 };
+
 static bool accepts(const struct fault_rule *rule, const void *what)
 {
     const struct task *task = what;
 
+    if (fault_is_kind(rule, "command.black_hole"))
+        return !(fault_parameter(rule, "what")->number & ONLY_DATA) || task->expected_in ||
+               task->expected_out;
     return !fault_is_kind(rule, "command.task_set_full") ||
            task->session->task_count > (uint64_t)fault_parameter(rule, "depth")->number;
+}
+
+static bool accepts_management(const struct fault_rule *rule, const void *what)
+{
+    (void)what;
+    return fault_is_kind(rule, "command.black_hole") &&
+           fault_parameter(rule, "what")->number & WITH_MANAGEMENT;
 }
 
 /* The range of blocks, where the CDB has one. */
@@ -216,28 +236,46 @@ static void place(struct fault_point *point, const struct task *task)
     }
 }
 
-static struct fault_rule *find_strike(struct task *task, size_t *index)
+static struct fault_point point_of(struct session *session, char portal[static ADDRESS_TEXT_SIZE])
 {
-    struct service *service = service_of_task(task);
-    const struct session *session = task->session;
-    char portal[ADDRESS_TEXT_SIZE];
     struct fault_point point = {
         .where = FAULT_COMMAND,
-        .node = service->node,
+        .node = container_of(session->host, struct service, host)->node,
         .session = session->tsih,
         .portal = address_format(&session->local, portal),
         .initiator = session->initiator,
         .direction = -1,
         .pdu = -1,
-        .command = task->cdb[0] | (task->cdb[1] & COMMAND_ACTION_BITS) << 8,
-        .size = task->expected_in ? task->expected_in : task->expected_out,
-        .accepts = accepts,
-        .what = task,
+        .command = -1,
+        .lba = -1,
     };
 
-    service_describe(&service->host, &session->local, session->target, &point);
+    service_describe(session->host, &session->local, session->target, &point);
+    return point;
+}
+
+static struct fault_rule *find_strike(struct task *task, size_t *index)
+{
+    char portal[ADDRESS_TEXT_SIZE];
+    struct fault_point point = point_of(task->session, portal);
+
+    point.command = task->cdb[0] | (task->cdb[1] & COMMAND_ACTION_BITS) << 8;
+    point.size = task->expected_in ? task->expected_in : task->expected_out;
+    point.accepts = accepts;
+    point.what = task;
     place(&point, task);
-    return faults_strike(&service->faults, &point, index);
+    return faults_strike(&service_of_task(task)->faults, &point, index);
+}
+
+bool faulty_task_loses_answer(struct session *session)
+{
+    char portal[ADDRESS_TEXT_SIZE];
+    struct fault_point point = point_of(session, portal);
+    size_t index = 0;
+
+    point.accepts = accepts_management;
+    return faults_strike(&container_of(session->host, struct service, host)->faults, &point,
+                         &index) != NULL;
 }
 
 enum port_next faulty_task_begin(struct task *task)

@@ -6,6 +6,7 @@
 
 enum deed {
     DEED_HOLD, /* not begun */
+    DEED_LOSE, /* not begun, and never will be */
     DEED_FAKE, /* answered without being done */
     DEED_MUTE, /* done without being answered */
 };
@@ -33,3 +34,5 @@ void faulty_task_forget(struct faulty_task *faulty);
 void faulty_task_begin_late(struct faulty_task *faulty);
 /* A muted task has come out of the inner port. */
 enum port_next faulty_task_fall_silent(struct task *task);
+/* Whether a task management function of the session is to stay without an answer. */
+bool faulty_task_loses_answer(struct session *session);

@@ -174,7 +174,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     faults_init(&node->service.faults, node->loop, on_faults_changed, node);
     node->service.faults.node = number;
     faulty_host_init(&node->service.faulty_host, &node->service.host, &node->service.faults,
-                     service_describe, service_list_wrongly);
+                     service_describe, service_list_wrongly, NULL);
     node->peers = copy_source_new(&node->service, node->workers, volumes);
     child_start_events(node->child, "target", number);
     child_reply(node->child, id, NULL);

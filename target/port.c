@@ -138,6 +138,12 @@ static bool has_lun(const struct session *session, uint64_t lun)
     return scsi_lun_is_there(lun);
 }
 
+static bool answers_management(struct session *session)
+{
+    (void)session;
+    return true;
+}
+
 const struct port_operations port_operations = {
     .task_size = sizeof(struct scsi_task),
     .begin = begin,
@@ -150,6 +156,7 @@ const struct port_operations port_operations = {
     .abort = abort_task,
     .manage = manage,
     .has_lun = has_lun,
+    .answers_management = answers_management,
 };
 
 void port_report(void *owner, const uint8_t *sense, size_t length)

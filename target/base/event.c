@@ -22,6 +22,7 @@ static const char *const names[] = {
     [EVENT_VOLUME_OPENED] = "volume.opened",
     [EVENT_VOLUME_CLOSED] = "volume.closed",
     [EVENT_VOLUME_FAILED] = "volume.failed",
+    [EVENT_VOLUME_DAMAGED] = "volume.damaged",
     [EVENT_VOLUME_RESIZED] = "volume.resized",
     [EVENT_POOL_RESIZED] = "pool.resized",
     [EVENT_EXPORT_ADDED] = "export.added",

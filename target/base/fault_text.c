@@ -139,6 +139,8 @@ static char *check(struct fault_rule *rule)
                                  parameters[i].help);
     if (!strcmp(rule->kind->name, "disk.stuck_bits") && !values[FAULT_KEY_LBA].is_given)
         return memory_copy_text("disk.stuck_bits needs lba: the block they are in");
+    if (!strncmp(rule->kind->name, "node.", strlen("node.")) && !values[FAULT_KEY_NODE].is_given)
+        return memory_format("%s needs node: which one", rule->kind->name);
     if (pdu->is_given && direction->is_given &&
         (pdu->number >= (int64_t)outgoing_only) != direction->number)
         return memory_format("pdu=%s with direction=%s can never match", pdu->text,

@@ -17,6 +17,7 @@ static void finish(struct faulty_io *faulty_io)
 
     if (outer->operation == DISK_READ && !inner->error) {
         faulty_disk_patch(faulty, outer);
+        faulty_disk_recall(faulty, outer);
         if (faulty_io->corrupt_xor && faulty_io->corrupt_offset < outer->length)
             outer->buffer[faulty_io->corrupt_offset] ^= faulty_io->corrupt_xor;
         if (faulty_io->stuck)
@@ -31,6 +32,7 @@ static void finish(struct faulty_io *faulty_io)
     outer->error = inner->error;
     list_remove(&faulty_io->link);
     ev_timer_stop(faulty->faults->loop, &faulty_io->delay);
+    faulty_stale_free(faulty_io->stale);
     free(faulty_io->copy);
     free(faulty_io);
     outer->done(outer);
@@ -67,6 +69,24 @@ struct fault_point faulty_disk_point_of(const struct faulty_disk *faulty, const 
     };
 }
 
+void faulty_disk_go_on(struct faulty_io *faulty_io)
+{
+    struct faulty_disk *faulty = faulty_io->faulty;
+
+    faulty_disk_heed_stale(faulty_io);
+    if (faulty_io->inner.operation == DISK_WRITE && !faulty_io->inner.error)
+        faulty_disk_reassign(faulty, faulty_io->outer);
+    faulty_disk_heed_cache(faulty_io);
+    if (faulty_io->is_waiting)
+        return;
+    if (faulty_io->delay_s == 0 && faulty_io->is_passed_on) {
+        disk_start(faulty->inner, &faulty_io->inner);
+        return;
+    }
+    ev_timer_set(&faulty_io->delay, faulty_io->delay_s, 0);
+    ev_timer_start(faulty->faults->loop, &faulty_io->delay);
+}
+
 static void start(struct disk *disk, struct disk_io *io)
 {
     struct faulty_disk *faulty = faulty_of(disk);
@@ -74,7 +94,6 @@ static void start(struct disk *disk, struct disk_io *io)
     struct fault_point point = faulty_disk_point_of(faulty, io);
     struct faulty_io *faulty_io = memory_new(sizeof(*faulty_io));
     struct fault_rule *rule;
-    double delay = 0;
 
     point.accepts = faulty_disk_accepts;
     point.what = &question;
@@ -86,18 +105,11 @@ static void start(struct disk *disk, struct disk_io *io)
     list_append(&faulty->under_way, &faulty_io->link);
     if (!faulty->is_settling)
         for (size_t i = 0; (rule = faults_strike(faulty->faults, &point, &i));)
-            faulty_disk_apply(faulty_io, rule, &delay);
-    if (io->operation == DISK_WRITE && !faulty_io->inner.error)
-        faulty_disk_reassign(faulty, io);
-    faulty_disk_heed_cache(faulty_io);
-    if (faulty_io->is_waiting)
-        return;
-    if (delay == 0 && faulty_io->is_passed_on) {
-        disk_start(faulty->inner, &faulty_io->inner);
-        return;
-    }
-    ev_timer_set(&faulty_io->delay, delay, 0);
-    ev_timer_start(faulty->faults->loop, &faulty_io->delay);
+            faulty_disk_apply(faulty_io, rule);
+    if (faulty_io->stale)
+        faulty_disk_read_old(faulty_io);
+    else
+        faulty_disk_go_on(faulty_io);
 }
 
 static bool attempt(struct disk *disk, struct disk_io *io)
@@ -121,9 +133,10 @@ static void faulty_free(struct faulty_disk *faulty)
 {
     faulty_disk_forget_healed(faulty, true);
     LIST_FOR_EACH_SAFE (node, &faulty->cache) {
-        list_remove(node);
-        free(container_of(node, struct cached, link));
+        faulty_cached_free(container_of(node, struct cached, link));
     }
+    faulty_disk_forget_stale(faulty, true);
+    ev_timer_stop(faulty->faults->loop, &faulty->stale_over);
     free(faulty->volume);
     free(faulty->ledger);
     free(faulty);
@@ -150,6 +163,7 @@ struct faulty_disk *faulty_disk_new(struct faults *faults, const char *volume, c
     list_init(&faulty->under_way);
     list_init(&faulty->healed);
     list_init(&faulty->cache);
+    faulty_disk_init_stale(faulty);
     return faulty;
 }
 
@@ -174,10 +188,11 @@ struct disk *faulty_disk_follow(struct faulty_disk *faulty)
                                 .command = -1};
 
     faulty_disk_forget_healed(faulty, false);
+    faulty_disk_forget_stale(faulty, false);
     if (!faults_match(faulty->faults, &point, "disk.lying_flush"))
         faulty_disk_drain(faulty);
     if (faults_need(faulty->faults, FAULT_DISK) || !list_is_empty(&faulty->under_way) ||
-        !list_is_empty(&faulty->cache))
+        !list_is_empty(&faulty->cache) || !list_is_empty(&faulty->stale))
         return NULL;
     faulty_free(faulty);
     return inner;

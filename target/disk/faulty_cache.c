@@ -1,5 +1,6 @@
 /* A disk whose flush lies: acknowledged writes that it has not got, and how they get there once the
  * rule is gone. */
+#include "target/base/event.h"
 #include "target/base/memory.h"
 #include "target/disk/faulty_io.h"
 
@@ -19,6 +20,24 @@ void faulty_disk_patch(const struct faulty_disk *faulty, const struct disk_io *i
             memcpy(io->buffer + (first - io->offset), cached->bytes + (first - cached->offset),
                    end - first);
     }
+}
+
+void faulty_cached_free(struct cached *cached)
+{
+    list_remove(&cached->link);
+    free(cached->fault);
+    free(cached);
+}
+
+/* It was acknowledged long ago, and now the disk does not take it. */
+static void report_loss(struct faulty_disk *faulty, const struct cached *cached)
+{
+    faulty->drain_error = faulty->drain.error;
+    event(EVENT_VOLUME_DAMAGED, text("volume", faulty->volume), text("fault", cached->fault),
+          number("offset", (int64_t)cached->offset), number("length", (int64_t)cached->length),
+          text("reason", strerror(-faulty->drain.error)));
+    faulty_disk_enter_harm(faulty, cached->fault, "disk.lying_flush", &faulty->drain,
+                           "acknowledged, then could not be written");
 }
 
 static void on_drained(struct disk_io *io);
@@ -50,8 +69,9 @@ static void on_drained(struct disk_io *io)
     struct list *first = list_first(&faulty->cache);
 
     faulty->is_draining = false;
-    list_remove(first);
-    free(container_of(first, struct cached, link));
+    if (io->error)
+        report_loss(faulty, container_of(first, struct cached, link));
+    faulty_cached_free(container_of(first, struct cached, link));
     if (list_is_empty(&faulty->cache))
         start_waiting(faulty);
     else
@@ -67,16 +87,22 @@ static void start_waiting(struct faulty_disk *faulty)
         if (!faulty_io->is_waiting)
             continue;
         faulty_io->is_waiting = false;
+        if (faulty_io->inner.operation == DISK_FLUSH && faulty->drain_error) {
+            faulty_io->inner.error = faulty->drain_error;
+            faulty_io->is_passed_on = false;
+            faulty->drain_error = 0;
+        }
         ev_timer_set(&faulty_io->delay, 0, 0);
         ev_timer_start(faulty->faults->loop, &faulty_io->delay);
     }
 }
 
-void cache(struct faulty_io *faulty_io)
+static void cache(struct faulty_io *faulty_io, const char *fault)
 {
     const struct disk_io *io = &faulty_io->inner;
     struct cached *cached = memory_new(sizeof(*cached) + io->length);
 
+    cached->fault = memory_copy_text(fault);
     cached->offset = io->offset;
     cached->length = io->length;
     memcpy(cached->bytes, io->buffer, io->length);
@@ -89,8 +115,8 @@ void faulty_disk_lie(struct faulty_io *faulty_io, const struct fault_rule *rule)
     struct faulty_disk *faulty = faulty_io->faulty;
 
     if (faulty_io->inner.operation == DISK_WRITE) {
-        cache(faulty_io);
-        faulty_disk_enter_harm(faulty, rule, faulty_io->outer,
+        cache(faulty_io, rule->id);
+        faulty_disk_enter_harm(faulty, rule->id, rule->kind->name, faulty_io->outer,
                                "acknowledged, in volatile memory only");
     } else {
         faulty_io->is_passed_on = false;
@@ -105,7 +131,7 @@ void faulty_disk_heed_cache(struct faulty_io *faulty_io)
     if (list_is_empty(&faulty->cache) || !faulty_io->is_passed_on || operation == DISK_READ)
         return;
     if (operation == DISK_WRITE) {
-        cache(faulty_io);
+        cache(faulty_io, container_of(list_first(&faulty->cache), struct cached, link)->fault);
     } else {
         faulty_io->is_waiting = true;
         faulty_disk_drain(faulty);

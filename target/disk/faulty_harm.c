@@ -56,6 +56,16 @@ static bool touches_stuck(const struct fault_rule *rule, const struct disk_io *i
     return byte >= io->offset && byte < io->offset + io->length;
 }
 
+static bool is_full(const struct fault_rule *rule)
+{
+    return fault_is_kind(rule, "disk.no_space") || fault_is_kind(rule, "node.disk_full");
+}
+
+static bool fails_writes(const struct fault_rule *rule)
+{
+    return is_full(rule) || fault_is_kind(rule, "disk.write_error");
+}
+
 bool faulty_disk_accepts(const struct fault_rule *rule, const void *what)
 {
     static const enum disk_operation operations[] = {DISK_READ, DISK_READ, DISK_WRITE, DISK_FLUSH};
@@ -77,8 +87,7 @@ bool faulty_disk_accepts(const struct fault_rule *rule, const void *what)
         return operation == DISK_READ && is_bad(question->faulty, rule, question->io);
     if (fault_is_kind(rule, "disk.lying_flush"))
         return operation == DISK_WRITE || operation == DISK_FLUSH;
-    return operation == DISK_WRITE ||
-           (operation == DISK_ZERO && fault_is_kind(rule, "disk.write_error"));
+    return operation == DISK_WRITE || (operation == DISK_ZERO && fails_writes(rule));
 }
 
 static void heal(struct faulty_disk *faulty, const struct fault_rule *rule,
@@ -160,15 +169,15 @@ static void misdirect(struct faulty_io *faulty_io, const struct fault_rule *rule
     faulty_io->inner.offset = to > 0 ? (uint64_t)to : 0;
 }
 
-void faulty_disk_apply(struct faulty_io *faulty_io, struct fault_rule *rule, double *delay)
+void faulty_disk_apply(struct faulty_io *faulty_io, struct fault_rule *rule)
 {
     struct disk_io *io = &faulty_io->inner;
     const char *harm = NULL;
 
     if (fault_is_kind(rule, "disk.latency")) {
-        *delay += fault_delay_ms(rule) / 1000;
+        faulty_io->delay_s += fault_delay_ms(rule) / 1000;
     } else if (fault_is_kind(rule, "disk.throttle")) {
-        *delay += throttle(faulty_io, rule);
+        faulty_io->delay_s += throttle(faulty_io, rule);
     } else if (fault_is_kind(rule, "disk.stuck_bits")) {
         stick(faulty_io, rule);
         harm = "read with stuck bits";
@@ -184,14 +193,18 @@ void faulty_disk_apply(struct faulty_io *faulty_io, struct fault_rule *rule, dou
     } else if (fault_is_kind(rule, "disk.misdirected_write")) {
         misdirect(faulty_io, rule);
         harm = "written elsewhere";
+    } else if (fault_is_kind(rule, "disk.stale_write")) {
+        faulty_disk_make_stale(faulty_io, rule);
+        harm = "written, and reads give what was there before";
     } else if (fault_is_kind(rule, "disk.lying_flush")) {
         faulty_disk_lie(faulty_io, rule);
-    } else { /* read_error, write_error, no_space */
-        io->error = fault_is_kind(rule, "disk.no_space") ? -ENOSPC : -EIO;
+    } else { /* read_error, write_error, no_space, disk_full */
+        io->error = is_full(rule) ? -ENOSPC : -EIO;
         faulty_io->is_passed_on = false;
     }
     if (harm)
-        faulty_disk_enter_harm(faulty_io->faulty, rule, faulty_io->outer, harm);
+        faulty_disk_enter_harm(faulty_io->faulty, rule->id, rule->kind->name, faulty_io->outer,
+                               harm);
 }
 
 void faulty_disk_forget_healed(struct faulty_disk *faulty, bool all)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void faulty_disk_enter_harm(struct faulty_disk *faulty, const struct fault_rule *rule,
+void faulty_disk_enter_harm(struct faulty_disk *faulty, const char *fault, const char *kind,
                             const struct disk_io *io, const char *what)
 {
     char stamp[EVENT_TIME_SIZE], *line;
@@ -18,8 +18,8 @@ void faulty_disk_enter_harm(struct faulty_disk *faulty, const struct fault_rule 
         return;
     event_format_time(stamp, event_now());
     entry = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "time", stamp, "volume",
-                      faulty->volume, "fault", rule->id, "kind", rule->kind->name, "harm", what,
-                      "offset", (json_int_t)io->offset, "length", (json_int_t)io->length);
+                      faulty->volume, "fault", fault, "kind", kind, "harm", what, "offset",
+                      (json_int_t)io->offset, "length", (json_int_t)io->length);
     line = json_dumps(entry, JSON_COMPACT);
     (void)!dprintf(fd, "%s\n", line);
     free(line);

@@ -57,7 +57,7 @@ static void take_out(struct faulty_conn *faulty, uint8_t *bytes, uint32_t length
             pass_out(faulty, bytes, length, &verdict);
     }
     if (verdict.send)
-        faulty_conn_send_unasked(faulty, verdict.send);
+        faulty_conn_send_unasked(faulty, verdict.send, bytes);
 }
 
 /* The PDUs that are whole by now. */
@@ -133,7 +133,7 @@ static const char *take_in(struct faulty_conn *faulty, const struct pdu *pdu)
     item->pdu.ahs = item->bytes + BHS_SIZE;
     item->pdu.data = item->bytes + header;
     if (verdict.send)
-        faulty_conn_send_unasked(faulty, verdict.send);
+        faulty_conn_send_unasked(faulty, verdict.send, item->bytes);
     if (verdict.breaks_header) {
         why = "header digest error";
     } else if (verdict.breaks_data) {

@@ -1,5 +1,6 @@
 #include "target/iscsi/faulty_host.h"
 
+#include "target/base/event.h"
 #include "target/base/memory.h"
 #include "target/iscsi/faulty_conn.h"
 #include "target/iscsi/login.h"
@@ -9,15 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_named(const struct fault_rule *rule, const void *what)
+struct question {
+    const char *kind;
+    double moved_s; /* seconds since the target has moved */
+};
+
+static bool accepts(const struct fault_rule *rule, const void *what)
 {
-    return fault_is_kind(rule, what);
+    const struct question *question = what;
+
+    return fault_is_kind(rule, question->kind) &&
+           (!fault_is_kind(rule, "login.stale") ||
+            question->moved_s * 1000 < (double)fault_parameter(rule, "time")->number);
 }
 
-/* The rule of this kind that strikes at a login; NULL: none. */
-static struct fault_rule *strike(struct host *host, const struct login_names *names,
-                                 const char *kind)
+static struct fault_rule *strike_moved(struct host *host, const struct login_names *names,
+                                       const char *kind, double moved_s)
 {
+    struct question question = {kind, moved_s};
     char portal[ADDRESS_TEXT_SIZE];
     size_t index = 0;
     struct fault_point point = {
@@ -29,12 +39,19 @@ static struct fault_rule *strike(struct host *host, const struct login_names *na
         .pdu = -1,
         .command = -1,
         .lba = -1,
-        .accepts = is_named,
-        .what = kind,
+        .accepts = accepts,
+        .what = &question,
     };
 
     host->faulty->describe(host, &names->local, names->target, &point);
     return faults_strike(host->faulty->faults, &point, &index);
+}
+
+/* The rule of this kind that strikes at a login; NULL: none. */
+static struct fault_rule *strike(struct host *host, const struct login_names *names,
+                                 const char *kind)
+{
+    return strike_moved(host, names, kind, 0);
 }
 
 static enum login_status admit(struct host *host, const struct login_names *names,
@@ -57,6 +74,25 @@ static enum login_status admit(struct host *host, const struct login_names *name
     return status;
 }
 
+/* The redirect as it is due, to the portal of before, or for good. */
+static enum login_status redirect(struct host *host, const struct login_names *names,
+                                  enum login_status status, struct address *to)
+{
+    struct faulty_host *faulty = host->faulty;
+    struct address former;
+    double moved;
+
+    if (faulty->former && faulty->former(host, names, &former, &moved) &&
+        strike_moved(host, names, "login.stale", moved > 0 ? event_now() - moved : 0)) {
+        *to = former;
+        if (status != LOGIN_MOVED_PERMANENTLY)
+            status = LOGIN_MOVED_TEMPORARILY;
+    }
+    if (status == LOGIN_MOVED_TEMPORARILY && strike(host, names, "login.permanent"))
+        status = LOGIN_MOVED_PERMANENTLY;
+    return status;
+}
+
 static enum login_status route(struct host *host, const struct login_names *names,
                                bool is_authenticated, struct address *to)
 {
@@ -67,7 +103,7 @@ static enum login_status route(struct host *host, const struct login_names *name
     if (is_authenticated || status != LOGIN_ACCEPTED)
         rule = strike(host, names, "login.redirect");
     if (!rule)
-        return status;
+        return status == LOGIN_ACCEPTED ? status : redirect(host, names, status, to);
     *to = names->local;
     free(faulty->redirect);
     faulty->redirect = fault_parameter(rule, "to")->text
@@ -140,12 +176,14 @@ static void greet_nobody(struct host *host, struct conn *conn)
 }
 
 void faulty_host_init(struct faulty_host *faulty, struct host *host, struct faults *faults,
-                      faulty_host_describe *describe, faulty_host_list *list)
+                      faulty_host_describe *describe, faulty_host_list *list,
+                      faulty_host_former *former)
 {
     *faulty = (struct faulty_host){.host = host,
                                    .faults = faults,
                                    .describe = describe,
                                    .list = list,
+                                   .former = former,
                                    .inner = host->operations};
     host->faulty = faulty;
     list_init(&faulty->conns);

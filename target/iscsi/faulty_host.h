@@ -14,11 +14,17 @@ typedef void faulty_host_describe(struct host *host, const struct address *local
 typedef void faulty_host_list(struct host *host, const struct address *local,
                               bool with_node_portals, struct buffer *answer);
 
+/* Where the target was before it moved, and when that was, unix time; 0: it is on its way. false:
+ * nothing is known. */
+typedef bool faulty_host_former(struct host *host, const struct login_names *names,
+                                struct address *portal, double *moved);
+
 struct faulty_host {
     struct host *host;     /* parent */
     struct faults *faults; /* borrowed */
     faulty_host_describe *describe;
     faulty_host_list *list;
+    faulty_host_former *former; /* NULL: not a host that redirects */
     const struct host_operations *inner;
     struct list conns; /* looked at */
     char *redirect;    /* owned: TargetAddress of the redirect that is being made; or NULL */
@@ -26,6 +32,7 @@ struct faulty_host {
 };
 
 void faulty_host_init(struct faulty_host *faulty, struct host *host, struct faults *faults,
-                      faulty_host_describe *describe, faulty_host_list *list);
+                      faulty_host_describe *describe, faulty_host_list *list,
+                      faulty_host_former *former);
 /* Stands in front, or goes away, as the rules need it. */
 void faulty_host_follow(struct faulty_host *faulty);

@@ -9,16 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static bool is_session(const struct faulty_conn *faulty)
-{
-    return conn_user(faulty->conn) == &session_user;
-}
-
-static struct session *session_of(const struct faulty_conn *faulty)
-{
-    return conn_owner(faulty->conn);
-}
-
 /* What must hold for a kind beside its conditions. */
 struct question {
     const struct faulty_conn *faulty;
@@ -38,7 +28,7 @@ static bool accepts_pdu(const struct fault_rule *rule, const void *what)
                (is_send || fault_is_kind(rule, "pdu.half_close") ||
                 fault_is_kind(rule, "pdu.reset"));
     if (is_send)
-        return is_session(question->faulty) && !question->faulty->is_sending;
+        return faulty_conn_session(question->faulty) != NULL && !question->faulty->is_sending;
     for (size_t i = 0; question->direction == FAULTY_IN && i < sizeof(outgoing) / sizeof(*outgoing);
          i++)
         if (fault_is_kind(rule, outgoing[i]))
@@ -65,11 +55,10 @@ static const char *text_after(const uint8_t *bytes, uint32_t length, const char 
 static void describe(const struct faulty_conn *faulty, const uint8_t *data, uint32_t length,
                      struct fault_point *point)
 {
+    const struct session *session = faulty_conn_session(faulty);
     const char *target;
 
-    if (is_session(faulty)) {
-        const struct session *session = session_of(faulty);
-
+    if (session) {
         point->initiator = session->initiator;
         point->session = session->tsih;
         target = session->target;
@@ -143,45 +132,6 @@ static void change_field(struct faulty_conn *faulty, const struct fault_rule *ru
     faulty_layout_seal(bytes, &layout);
 }
 
-static void send_nop(struct session *session)
-{
-    uint8_t bhs[BHS_SIZE];
-
-    pdu_encode_nop_in(bhs, &(struct pdu_nop_in){.task_tag = RESERVED_TAG,
-                                                .transfer_tag = session->next_tag++,
-                                                .numbers = session_numbers(session)});
-    session_send(session, bhs, NULL, 0);
-}
-
-static void send_reject(struct session *session)
-{
-    uint8_t bhs[BHS_SIZE], header[BHS_SIZE] = {OP_NOP_OUT};
-
-    pdu_encode_reject(bhs, &(struct pdu_reject){.reason = REJECT_PROTOCOL_ERROR,
-                                                .data_length = BHS_SIZE,
-                                                .numbers = session_next_numbers(session)});
-    session_send(session, bhs, header, BHS_SIZE);
-}
-
-/* `what` in the order of the table of kinds: nop_in, reject, then the asynchronous messages. */
-void faulty_conn_send_unasked(struct faulty_conn *faulty, const struct fault_rule *rule)
-{
-    static const uint16_t parameters[3] = {0, 0, 10};
-    int64_t what = fault_parameter(rule, "what")->number;
-    struct session *session = session_of(faulty);
-
-    if (!is_session(faulty) || session->is_over || !session->conn)
-        return;
-    faulty->is_sending = true;
-    if (what == 0)
-        send_nop(session);
-    else if (what == 1)
-        send_reject(session);
-    else
-        session_send_async(session, (enum async_event)(what - 1), parameters, NULL, 0);
-    faulty->is_sending = false;
-}
-
 static void judge(struct faulty_conn *faulty, struct fault_rule *rule, uint8_t *bytes,
                   enum faulty_direction direction, struct faulty_verdict *verdict)
 {
@@ -222,7 +172,7 @@ void faulty_conn_judge_login(struct faulty_conn *faulty, const struct pdu *pdu,
     struct login *login = conn_owner(faulty->conn);
     struct fault_rule *rule;
 
-    if (is_session(faulty) || pdu->opcode != OP_LOGIN_REQUEST)
+    if (faulty_conn_session(faulty) || pdu->opcode != OP_LOGIN_REQUEST)
         return;
     point.accepts = accepts_login;
     describe(faulty, pdu->data, pdu->data_length, &point);
@@ -267,7 +217,7 @@ void faulty_conn_strike_now(struct faulty_conn *faulty)
     struct faulty_verdict verdict = {0};
     struct fault_rule *rule;
 
-    if (!is_session(faulty))
+    if (!faulty_conn_session(faulty))
         return;
     point.accepts = accepts_pdu;
     point.what = &question;
@@ -275,7 +225,7 @@ void faulty_conn_strike_now(struct faulty_conn *faulty)
     for (size_t i = 0; (rule = faults_strike(faulty->host->faults, &point, &i));) {
         judge(faulty, rule, NULL, FAULTY_OUT, &verdict);
         if (verdict.send)
-            faulty_conn_send_unasked(faulty, verdict.send);
+            faulty_conn_send_unasked(faulty, verdict.send, NULL);
         verdict.send = NULL;
     }
 }

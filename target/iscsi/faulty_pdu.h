@@ -1,10 +1,13 @@
 /* The inside of a faulty connection, shared by its parts: faulty_conn.c cuts the PDUs out and
- * passes them on, faulty_judge.c is what each kind does to one, faulty_queue.c holds those that are
- * kept back, and faulty_layout.c knows how the bytes of one lie. */
+ * passes them on, faulty_judge.c is what each kind does to one, faulty_send.c makes those that
+ * nobody asked for, faulty_queue.c holds those that are kept back, and faulty_layout.c knows how
+ * the bytes of one lie. */
 #pragma once
 
 #include "target/iscsi/conn.h"
 #include "target/iscsi/faulty_conn.h"
+
+struct session;
 
 enum faulty_direction { FAULTY_IN, FAULTY_OUT, FAULTY_DIRECTIONS };
 
@@ -57,8 +60,13 @@ void faulty_conn_judge_login(struct faulty_conn *faulty, const struct pdu *pdu,
                              struct faulty_verdict *verdict);
 /* Rules that wait for no PDU. */
 void faulty_conn_strike_now(struct faulty_conn *faulty);
-/* The PDU of a rule pdu.send, if there is a session. */
-void faulty_conn_send_unasked(struct faulty_conn *faulty, const struct fault_rule *rule);
+
+/* faulty_send.c: whose the connection is; NULL: still a login's. */
+struct session *faulty_conn_session(const struct faulty_conn *faulty);
+/* The PDU of a rule pdu.send, if there is a session. `cause`: the header of the PDU that the rule
+ * has struck, or NULL. */
+void faulty_conn_send_unasked(struct faulty_conn *faulty, const struct fault_rule *rule,
+                              const uint8_t *cause);
 
 /* faulty_queue.c: the two queues and their timers. */
 void faulty_queues_init(struct faulty_conn *faulty);

@@ -39,6 +39,7 @@ struct managed {
     struct session *session;         /* outlives us: counted in function_count */
     const struct function *function; /* NULL: unknown */
     struct pdu_task_request request;
+    bool is_answered;
 };
 
 static const struct function *find_function(uint8_t number)
@@ -54,6 +55,8 @@ static void respond(struct session *session, const struct managed *managed,
 {
     uint8_t bhs[BHS_SIZE];
 
+    if (!managed->is_answered)
+        return;
     event(EVENT_TASK_MANAGEMENT, text("initiator", session->initiator),
           text("target", session->target),
           text("function", managed->function ? managed->function->name : "unknown"),
@@ -151,6 +154,7 @@ const char *session_take_function(struct session *session, const struct pdu *pdu
         return session_reject(session, pdu, REJECT_PROTOCOL_ERROR);
     pdu_decode_task_request(&managed.request, pdu->bhs);
     managed.function = function = find_function(managed.request.function);
+    managed.is_answered = session->port.operations->answers_management(session);
     if (!function)
         respond(session, &managed, FUNCTION_REJECTED);
     else if (function->refusal != FUNCTION_COMPLETE)

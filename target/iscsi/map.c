@@ -133,6 +133,8 @@ static int decode_target(struct map *map, json_t *json, void *element)
     target->block_size = (uint32_t)number_of(json, "block_size");
     target->physical_block_size = (uint32_t)number_of(json, "physical_block_size");
     target->controller = (int)number_of(json, "controller");
+    target->former = (int)number_of(json, "former");
+    target->moved = json_number_value(json_object_get(json, "moved"));
     target->is_read_only = json_is_true(json_object_get(json, "read_only"));
     target->is_thick = json_is_false(json_object_get(json, "thin"));
     target->is_removable = json_is_true(json_object_get(json, "removable"));

@@ -48,6 +48,8 @@ struct map_target {
     uint64_t size; /* bytes */
     uint32_t block_size, physical_block_size;
     int controller; /* MAP_NO_NODE: none now */
+    int former;     /* the one before, or that it leaves now; MAP_NO_NODE: none */
+    double moved;   /* unix time: since when it is elsewhere; 0: not yet */
     bool is_read_only, is_thick, is_removable;
     char *pool; /* NULL: none */
 };

@@ -47,6 +47,8 @@ struct port_operations {
     void (*manage)(struct session *session, enum port_function function, struct task *task,
                    port_managed *done, void *owner);
     bool (*has_lun)(const struct session *session, uint64_t lun);
+    /* Whether the task management function that has just come is answered when it is done. */
+    bool (*answers_management)(struct session *session);
 };
 
 struct session_port {

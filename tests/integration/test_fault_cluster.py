@@ -191,6 +191,20 @@ def test_a_floating_ip_is_absent_until_it_is_cleared(cluster):
     cluster.log_in().clear_attention()
 
 
+def test_redirects_are_stale_after_a_move_until_the_rule_is_cleared(cluster):
+    old = cluster.controller()
+    fault(cluster, "set", "login.stale", "id=late", "time=1h")
+    cluster.log_in().clear_attention()
+    cluster.node(old, "kill")
+    new = cluster.new_controller(old)
+    cluster.node(old, "start")
+    with pytest.raises(Refused) as caught:
+        cluster.log_in()
+    assert caught.value.status == 0x0301, "the old node is asked and has it no more"
+    fault(cluster, "clear", "late")
+    assert cluster.reconnect().portal == f"{cluster.portal(new)}:3260"
+
+
 def test_a_floating_ip_wanders_until_it_is_cleared(cluster):
     mark = cluster.events.mark()
     fault(cluster, "set", "floating_ip.wander", f"address={cluster.floating_ip}", "time=150ms")

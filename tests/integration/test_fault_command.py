@@ -124,6 +124,46 @@ def test_control_answers_while_everything_hangs(node, session):
     session.close()
 
 
+def lost(node, session, what):
+    """Under a black hole: which of a write, a command without data, a ping and a LUN RESET are
+    lost. What was lost stays so when the rule is gone; later commands are answered."""
+    set_faults(node.node, f"command.black_hole what={what}")
+    write = session.start(write10(0, 8), write=pattern(8, seed=8))
+    ready = session.start(TEST_UNIT_READY)
+    silent = {"write": is_unanswered(session, write), "ready": is_unanswered(session, ready)}
+    session.nop()
+    session.start_manage(LUN_RESET)
+    try:
+        session.pump(0.3)
+    except Silence:
+        silent["reset"] = True
+    clear_faults(node.node)
+    assert is_unanswered(session, write)
+    other = node.log_in()
+    other.clear_attention()
+    assert read(other).assert_good().data_in == DATA, "a lost write was done"
+    assert other.manage(LUN_RESET) == 0
+    return {name for name, is_lost in silent.items() if is_lost}
+
+
+@pytest.mark.parametrize("what, names", [
+    ("commands", {"write", "ready"}), ("data_commands", {"write"}),
+    ("commands_and_management", {"write", "ready", "reset"}),
+    ("data_commands_and_management", {"write", "reset"})])
+def test_black_holes(node, session, what, names):
+    assert lost(node, session, what) == names
+
+
+def test_what_a_black_hole_took_can_be_aborted(node, session):
+    set_faults(node.node, "command.black_hole count=1")
+    task = session.start(read10(0, 8), read=4096)
+    assert session.manage(ABORT_TASK, ref_itt=task.itt) == 0
+    del session.tasks[task.itt]
+    read(session).assert_good()
+    session.close()
+    node.node.events.wait("session.closed")
+
+
 def test_delay(node, session):
     set_faults(node.node, "command.delay time=300ms command=READ(10)")
     begin = time.monotonic()
@@ -162,6 +202,16 @@ def test_conditions_choose_the_victim(node, session):
     set_faults(node.node, "command.status volume=data2 portal_group=poc node=1")
     session.command(TEST_UNIT_READY).assert_good()
     assert node.log_in("data2", ready=False).command(TEST_UNIT_READY).status == BUSY
+    set_faults(node.node, f"command.status portal={node.net.address(1, second=True)}")
+    session.command(TEST_UNIT_READY).assert_good()
+    beside = node.log_in(address=node.net.address(1, second=True), ready=False)
+    assert beside.command(TEST_UNIT_READY).status == BUSY
+    set_faults(node.node, "command.status size=8k-16k")
+    read(session).assert_good()
+    assert session.command(read10(0, 16), read=8192).status == BUSY
+    session.command(read10(0, 64), read=64 * 512).assert_good()
+    set_faults(node.node, "command.status every=3 skip=1")
+    assert [session.command(TEST_UNIT_READY).status for _ in range(7)] == [0, 0, 0, BUSY, 0, 0, BUSY]
 
 
 def test_a_rule_may_wait_for_another(node, session):

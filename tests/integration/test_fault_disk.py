@@ -7,6 +7,7 @@ import time
 import pytest
 
 from faults import clear_faults, hits, set_faults
+from wire import DEADLINE
 from scsi import pattern, read10, synchronize_cache10, write10
 
 DATA, OTHER = pattern(8, seed=1), pattern(8, seed=2)
@@ -163,6 +164,70 @@ def test_a_misdirected_write(node, session):
     assert ledger(node)[0]["harm"] == "written elsewhere"
     write(session, lba=8).assert_good()
     assert in_file(node, 8) == OTHER
+
+
+def test_a_stale_write_until_its_rule_is_gone(node, session):
+    set_faults(node.node, "disk.stale_write count=1")
+    write(session).assert_good()
+    assert in_file(node) == OTHER
+    assert read(session, blocks=16).assert_good().data_in == DATA + bytes(4096)
+    write(session, pattern(1, seed=9), lba=3).assert_good()
+    whole = DATA[:1536] + pattern(1, seed=9) + DATA[2048:]
+    assert read(session).assert_good().data_in == whole, "a later write is seen"
+    entry, = ledger(node)
+    assert (entry["kind"], entry["offset"], entry["length"]) == ("disk.stale_write", 0, 4096)
+    clear_faults(node.node)
+    assert read(session).assert_good().data_in == OTHER[:1536] + pattern(1, seed=9) + OTHER[2048:]
+
+
+def test_a_stale_write_until_others_follow(node, session):
+    set_faults(node.node, "disk.stale_write writes=2 count=1")
+    write(session).assert_good()
+    for _ in range(2):
+        assert read(session).assert_good().data_in == DATA
+        write(session, lba=64).assert_good()
+    assert read(session).assert_good().data_in == OTHER
+
+
+def test_a_stale_write_for_a_time(node, session):
+    set_faults(node.node, "disk.stale_write time=400ms count=1")
+    write(session).assert_good()
+    assert read(session).assert_good().data_in == DATA
+    until = time.monotonic() + DEADLINE
+    while read(session).assert_good().data_in == DATA:
+        assert time.monotonic() < until
+    assert read(session).assert_good().data_in == OTHER
+
+
+def test_a_full_disk_of_a_node(node, session):
+    set_faults(node.node, "node.disk_full node=1")
+    other = node.log_in("data2")
+    for victim in (session, other):
+        assert write(victim).code == SPACE_EXHAUSTED
+    assert read(session).assert_good().data_in == DATA
+    set_faults(node.node, "node.disk_full node=2")
+    write(session).assert_good()
+    set_faults(node.node, "node.disk_full node=1")
+    assert write(session, DATA).code == SPACE_EXHAUSTED
+    clear_faults(node.node)
+    write(session, DATA).assert_good()
+
+
+def test_what_a_lying_flush_kept_and_the_disk_does_not_take_later_is_reported(lab):
+    lab.map["targets"] = [lab.target("data1") | {"pool": "small"}]
+    lab.map["pools"] = [{"name": "small", "size": 1 << 20}]
+    lab.map["exports"] = [lab.export("data1")]
+    lab.node = lab.start_target()
+    session = lab.log_in()
+    set_faults(lab.node, "disk.lying_flush")
+    for lba in range(0, 4096, 1024):
+        write(session, pattern(1024, seed=lba), lba=lba).assert_good()
+    clear_faults(lab.node)
+    damage = lab.node.events.wait("volume.damaged", volume="data1", fault="disk.lying_flush-1")
+    assert (damage["offset"] % 65536, damage["length"]) == (0, 65536)
+    harms = [entry["harm"] for entry in ledger(lab)]
+    assert harms.count("acknowledged, then could not be written") >= 1
+    read(session).assert_good()
 
 
 def test_a_flush_that_lies_loses_all_when_the_process_dies(node, session):

@@ -153,6 +153,33 @@ def test_discovery_of_what_must_not_be_seen(floating, at):
     assert len(session.send_targets()) == 3
 
 
+def test_the_right_redirect_for_good(floating):
+    set_faults(floating.portalgroup, "login.permanent count=1")
+    for status in (MOVED_PERMANENTLY, MOVED_TEMPORARILY):
+        failure = refused(floating.log_in, "data1", floating.floating_ip)
+        assert failure.status == status
+        assert failure.pdu.key("TargetAddress") == f"{floating.portal}:3260"
+
+
+def redirect_of(lab):
+    return refused(lab.log_in, "data1", lab.floating_ip).pdu.key("TargetAddress")
+
+
+@pytest.mark.parametrize("controller", [1, None])
+def test_a_redirect_is_stale_until_its_time_has_passed(floating, controller):
+    floating.map["targets"][0].update(controller=controller, former=2, moved=0)
+    if controller:
+        floating.map["targets"][0]["moved"] = time.time() - 20
+    floating.send_map(floating.portalgroup)
+    set_faults(floating.portalgroup, "login.stale time=1m")
+    assert redirect_of(floating) == f"{floating.portal2}:3260"
+    assert refused(floating.log_in, "data2",
+                   floating.floating_ip).pdu.key("TargetAddress") == f"{floating.portal}:3260"
+    floating.map["targets"][0].update(controller=1, moved=time.time() - 61)
+    floating.send_map(floating.portalgroup)
+    assert redirect_of(floating) == f"{floating.portal}:3260"
+
+
 def test_pdus_of_the_floating_ip_too(floating):
     set_faults(floating.portalgroup, "pdu.delay pdu=Login_Response time=300ms")
     begin = time.monotonic()

@@ -190,7 +190,8 @@ def test_corrupt_input_breaks_its_digest(node):
 
 @pytest.mark.parametrize("pdu, field, by, name", [
     ("SCSI_Response", "stat_sn", 5, "stat_sn"), ("SCSI_Response", "task_tag", 1000, "itt"),
-    ("SCSI_Response", "exp_cmd_sn", -1, "exp_cmd_sn"), ("SCSI_Response", "residual", 7, "residual"),
+    ("SCSI_Response", "exp_cmd_sn", -1, "exp_cmd_sn"),
+    ("SCSI_Response", "max_cmd_sn", 3, "max_cmd_sn"), ("SCSI_Response", "residual", 7, "residual"),
     ("Data-In", "data_sn", 1, "data_sn"), ("Data-In", "offset", 512, "offset"),
     ("R2T", "r2t_sn", 1, "r2t_sn"), ("R2T", "offset", 1 << 20, "offset"),
     ("R2T", "length", 512, "length"), ("R2T", "transfer_tag", 1, "ttt")])
@@ -228,6 +229,27 @@ def test_async_messages(node, session, what, event):
     session.command(TEST_UNIT_READY).assert_good()
 
 
+@pytest.mark.parametrize("sense, code", [("", 0x062A09), (" sense=0x062900", 0x062900)])
+def test_asynchronous_scsi_event(node, session, sense, code):
+    set_faults(node.node, f"pdu.send what=async_scsi{sense} count=1")
+    message = session.wait_other(ASYNC)
+    assert (message.event, message.data[0]) == (0, 0)
+    data = message.data[2:2 + message.data[1]]
+    assert (data[0], data[2] << 16 | data[12] << 8 | data[13]) == (0x70, code)
+    session.command(TEST_UNIT_READY).assert_good()
+    session.connection.expect_silence(0.1)
+
+
+def test_r2t_for_a_range_that_the_command_does_not_have(node, session):
+    set_faults(node.node, "pdu.send what=r2t pdu=SCSI_Command offset=1048576 length=512 count=1")
+    connection = raw(session, read10(0, 8), read=4096)
+    bad = connection.receive()
+    assert (bad.opcode, bad.get("offset"), bad.get("length")) == (R2T, 1 << 20, 512)
+    answer = connection.receive()
+    assert (answer.opcode, answer.itt, answer.data) == (DATA_IN, bad.itt, DATA[:4096])
+    assert raw(session, read10(0, 8), read=4096).receive().opcode == DATA_IN
+
+
 def test_unsolicited_nop_in(node, session):
     set_faults(node.node, "pdu.send what=nop_in count=1")
     session.pump()
@@ -244,10 +266,14 @@ def test_unsolicited_reject_behind_an_answer(node, session):
 
 
 def test_half_close(node, session):
-    set_faults(node.node, "pdu.half_close count=1")
+    set_faults(node.node, "pdu.half_close pdu=SCSI_Command count=1")
+    session.nop()
     with pytest.raises(Closed):
-        session.connection.receive()
-    node.log_in().command(TEST_UNIT_READY).assert_good()
+        session.command(TEST_UNIT_READY)
+    again = node.log_in()
+    again.command(TEST_UNIT_READY).assert_good()
+    assert hits(node.node) == {"pdu.half_close-1": 1}
+    again.connection.expect_silence(0.1)
 
 
 def test_reset_now_and_by_pdu(node, session):

@@ -82,10 +82,20 @@ static inline bool fake_has_lun(const struct session *session, uint64_t lun)
     return !lun;
 }
 
+static inline bool fake_answers_management(struct session *session)
+{
+    (void)session;
+    return true;
+}
+
 static inline enum login_status fake_attach(struct host *host, struct session *session)
 {
     static const struct port_operations operations = {
-        .begin = fake_begin, .abort = fake_abort, .has_lun = fake_has_lun};
+        .begin = fake_begin,
+        .abort = fake_abort,
+        .has_lun = fake_has_lun,
+        .answers_management = fake_answers_management,
+    };
 
     fake_of(host)->attached++;
     if (fake_of(host)->attaches == LOGIN_ACCEPTED)
