@@ -33,11 +33,11 @@ void faulty_cached_free(struct cached *cached)
 static void report_loss(struct faulty_disk *faulty, const struct cached *cached)
 {
     faulty->drain_error = faulty->drain.error;
+    faulty_disk_enter_harm(faulty, cached->fault, "disk.lying_flush", &faulty->drain,
+                           "acknowledged, then could not be written");
     event(EVENT_VOLUME_DAMAGED, text("volume", faulty->volume), text("fault", cached->fault),
           number("offset", (int64_t)cached->offset), number("length", (int64_t)cached->length),
           text("reason", strerror(-faulty->drain.error)));
-    faulty_disk_enter_harm(faulty, cached->fault, "disk.lying_flush", &faulty->drain,
-                           "acknowledged, then could not be written");
 }
 
 static void on_drained(struct disk_io *io);
