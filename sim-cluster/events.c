@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 16 << 20 };
+enum { RECORD_MAX = 16 << 20, PENDING_MAX = 64 << 10 };
 
 /* 0 or -1 with errno. */
 static int begin_record(struct events *events)
@@ -39,8 +39,10 @@ char *events_open(struct events *events, const char *state_directory)
 
 void events_close(struct events *events)
 {
+    events_flush(events);
     if (events->file >= 0)
         close(events->file);
+    buffer_free(&events->pending);
     free(events->path);
     *events = (struct events){.file = -1};
 }
@@ -51,34 +53,43 @@ static void lose(struct events *events)
         log_line(LOG_WARNING, "%s: events are not recorded: %s", events->path, strerror(errno));
 }
 
-static void append_line(struct events *events, const char *line, size_t length)
+static void append_lines(struct events *events, const char *lines, size_t length)
 {
-    ssize_t written = write(events->file, line, length);
+    ssize_t written = write(events->file, lines, length);
 
     if (written == (ssize_t)length) {
         events->size += written;
         events->lost = 0;
         return;
     }
-    if (written > 0 && ftruncate(events->file, events->size))
-        events->size += written;
     lose(events);
+    while (written > 0 && lines[written - 1] != '\n')
+        written--;
+    if (written > 0)
+        events->size += written;
+    if (ftruncate(events->file, events->size))
+        log_line(LOG_WARNING, "%s: half a line stays in it: %s", events->path, strerror(errno));
 }
 
-void events_append(struct events *events, const json_t *event)
+void events_append(struct events *events, const char *line, size_t length)
 {
-    char *text = json_dumps(event, JSON_COMPACT);
-    char *line = memory_format("%s\n", text);
-    size_t length = strlen(line);
-
-    if (events->file >= 0 && events->size + (int64_t)length > RECORD_MAX) {
+    if (events->size + (int64_t)(events->pending.length + length) > RECORD_MAX) {
+        events_flush(events);
         close(events->file);
         events->file = -1;
         if (begin_record(events))
             lose(events);
     }
-    if (events->file >= 0)
-        append_line(events, line, length);
-    free(text);
-    free(line);
+    buffer_append(&events->pending, line, length);
+    if (events->pending.length > PENDING_MAX)
+        events_flush(events);
+}
+
+void events_flush(struct events *events)
+{
+    struct buffer *pending = &events->pending;
+
+    if (events->file >= 0 && pending->length)
+        append_lines(events, buffer_content(pending), pending->length);
+    buffer_take(pending, pending->length);
 }

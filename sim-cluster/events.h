@@ -3,18 +3,20 @@
  * one before. A full disk costs events, never the cluster. */
 #pragma once
 
-#include <jansson.h>
-#include <stdbool.h>
+#include "target/base/buffer.h"
+
 #include <stdint.h>
 
 struct events {
-    char *path; /* owned */
-    int file;   /* -1: not open */
-    int64_t size, lost;
+    char *path;         /* owned */
+    int file;           /* -1: not open */
+    int64_t size, lost; /* size: what is in it */
+    struct buffer pending;
 };
 
 /* Begins a new record; the last run's is kept as events.jsonl.1. NULL, or an owned sentence. */
 char *events_open(struct events *events, const char *state_directory);
 void events_close(struct events *events);
-/* Borrowed. */
-void events_append(struct events *events, const json_t *event);
+/* A line with its newline; it is in the record after the next flush. */
+void events_append(struct events *events, const char *line, size_t length);
+void events_flush(struct events *events);

@@ -83,8 +83,8 @@ struct host_record {
 void hosts_init(struct hosts *hosts);
 void hosts_free(struct hosts *hosts);
 
-/* Takes note of an event; those that say nothing of initiators are ignored. */
-void hosts_note(struct hosts *hosts, const json_t *event);
+/* Takes note of an event (event_line.h); those that say nothing of initiators are ignored. */
+void hosts_note(struct hosts *hosts, const char *line, size_t length);
 /* The sessions of a node as it tells them. */
 void hosts_note_sessions(struct hosts *hosts, int node, const json_t *sessions);
 

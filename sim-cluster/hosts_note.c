@@ -1,50 +1,56 @@
 /* What the record of an initiator makes of events. */
 #include "sim-cluster/hosts.h"
 
-#include "target/base/event.h"
+#include "target/base/event_line.h"
 #include "target/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const json_t *event, const char *key)
+enum { LINE_MAX_LENGTH = 8192 };
+
+/* An event, with what most of them name. */
+struct note {
+    struct hosts *hosts;
+    const struct event_field *fields;
+    double now;
+    int node;
+    struct host_record *host; /* NULL: it names no initiator */
+    struct host_path *path;   /* NULL: it is about discovery, or nobody */
+};
+
+static const char *text_of(const struct note *note, const char *name)
 {
-    return json_string_value(json_object_get(event, key));
+    return event_line_text(note->fields, name);
 }
 
-static int64_t number_of(const json_t *event, const char *key)
+static int64_t number_of(const struct note *note, const char *name)
 {
-    return json_integer_value(json_object_get(event, key));
-}
-
-static double time_of(const json_t *event)
-{
-    return event_parse_time(text_of(event, "time"));
+    return event_line_number(note->fields, name);
 }
 
 static void keep(char **field, const char *value)
 {
-    char *copy = value ? memory_copy_text(value) : NULL;
+    char *copy;
 
+    if (*field && value && !strcmp(*field, value))
+        return;
+    copy = value ? memory_copy_text(value) : NULL;
     free(*field);
     *field = copy;
 }
 
-/* NULL: the event names no initiator. */
-static struct host_record *host_of(struct hosts *hosts, const json_t *event)
+static struct note make_note(struct hosts *hosts, const struct event_field *fields)
 {
-    const char *name = text_of(event, "initiator");
+    struct note note = {.hosts = hosts, .fields = fields};
+    const char *name = text_of(&note, "initiator"), *target = text_of(&note, "target");
+    const char *isid = text_of(&note, "isid");
 
-    return name ? hosts_get(hosts, name, time_of(event)) : NULL;
-}
-
-/* NULL: it is about discovery, or nobody. */
-static struct host_path *path_of(struct hosts *hosts, const json_t *event)
-{
-    const char *target = text_of(event, "target"), *isid = text_of(event, "isid");
-    struct host_record *host = host_of(hosts, event);
-
-    return host && target && isid ? hosts_get_path(hosts, host, target, isid) : NULL;
+    note.now = event_parse_time(text_of(&note, "time"));
+    note.node = (int)number_of(&note, "node");
+    note.host = name ? hosts_get(hosts, name, note.now) : NULL;
+    note.path = name && target && isid ? hosts_get_path(hosts, note.host, target, isid) : NULL;
+    return note;
 }
 
 /* ---- logins ---- */
@@ -74,28 +80,25 @@ static bool take_redirect(struct host_path *path, const char *portal)
     return is_sent;
 }
 
-static void note_redirected(struct hosts *hosts, const json_t *event)
+static void note_redirected(const struct note *note)
 {
-    struct host_path *path = path_of(hosts, event);
+    struct host_path *path = note->path;
 
     if (!path)
         return;
     path->reach->host->redirects++;
     path->redirects++;
-    note_try(path, time_of(event));
-    keep(&path->floating_ip, text_of(event, "portal"));
-    keep(&path->redirected_to, text_of(event, "to"));
+    note_try(path, note->now);
+    keep(&path->floating_ip, text_of(note, "portal"));
+    keep(&path->redirected_to, text_of(note, "to"));
 }
 
-static void note_refused(struct hosts *hosts, const json_t *event)
+static void note_refused(const struct note *note)
 {
-    struct host_record *host = host_of(hosts, event);
-    struct host_path *path = path_of(hosts, event);
-
-    if (host)
-        host->refusals++;
-    if (path && !take_redirect(path, text_of(event, "portal")))
-        note_try(path, time_of(event));
+    if (note->host)
+        note->host->refusals++;
+    if (note->path && !take_redirect(note->path, text_of(note, "portal")))
+        note_try(note->path, note->now);
 }
 
 /* ---- sessions ---- */
@@ -115,34 +118,33 @@ static void note_return(struct host_path *path, double now)
         host->longest_return_ms = last->duration_ms;
 }
 
-static void note_opened(struct hosts *hosts, const json_t *event)
+static void note_opened(const struct note *note)
 {
-    struct host_record *host = host_of(hosts, event);
-    struct host_path *path = path_of(hosts, event);
-    double now = time_of(event);
+    struct host_record *host = note->host;
+    struct host_path *path = note->path;
 
     if (!path) {
         if (host)
             host->discoveries++;
         return;
     }
-    if (!take_redirect(path, text_of(event, "portal"))) {
-        note_try(path, now);
+    if (!take_redirect(path, text_of(note, "portal"))) {
+        note_try(path, note->now);
         keep(&path->floating_ip, NULL);
         host->direct_logins++;
     }
     if (path->state == HOST_PATH_LOST)
-        note_return(path, now);
+        note_return(path, note->now);
     host->logins++;
     path->logins++;
-    path->since = now;
-    path->node = (int)number_of(event, "node");
-    path->tsih = (int)number_of(event, "tsih");
+    path->since = note->now;
+    path->node = note->node;
+    path->tsih = (int)number_of(note, "tsih");
     path->is_silenced = false;
-    keep(&path->portal, text_of(event, "portal"));
-    keep(&path->peer, text_of(event, "peer"));
-    keep(&host->offered, text_of(event, "offered"));
-    hosts_move_path(hosts, path, HOST_PATH_OPEN);
+    keep(&path->portal, text_of(note, "portal"));
+    keep(&path->peer, text_of(note, "peer"));
+    keep(&host->offered, text_of(note, "offered"));
+    hosts_move_path(note->hosts, path, HOST_PATH_OPEN);
 }
 
 static void lose(struct hosts *hosts, struct host_path *path, const char *reason, double now)
@@ -155,63 +157,61 @@ static void lose(struct hosts *hosts, struct host_path *path, const char *reason
     hosts_move_path(hosts, path, HOST_PATH_LOST);
 }
 
-static bool is_its_session(const struct host_path *path, const json_t *event, int node)
+static bool is_its_session(const struct note *note)
 {
-    return path && path->node == node && path->tsih == number_of(event, "tsih");
+    return note->path && note->path->node == note->node &&
+           note->path->tsih == number_of(note, "tsih");
 }
 
-static void note_habits(struct host_path *path, const json_t *told, const char *count)
+/* -1: no period is known. */
+static void note_habits(struct host_path *path, int64_t nops, int64_t period_ms, int64_t quiet_ms)
 {
     struct host_record *host = path->reach->host;
-    json_t *period = json_object_get(told, "nop_out_period_ms");
-    int64_t quiet_ms = number_of(told, "quiet_ms");
 
-    path->nops = (uint64_t)number_of(told, count);
-    if (json_integer_value(period) > 0)
-        host->nop_period_ms = json_integer_value(period);
+    path->nops = (uint64_t)nops;
+    if (nops > 1 && period_ms >= 0)
+        host->nop_period_ms = period_ms;
     if (quiet_ms > host->quiet_ms)
         host->quiet_ms = quiet_ms;
 }
 
-static void note_closed(struct hosts *hosts, const json_t *event)
+static void note_closed(const struct note *note)
 {
-    const char *reason = text_of(event, "reason");
-    struct host_path *path = path_of(hosts, event);
-    bool is_asked = json_is_true(json_object_get(event, "asked"));
+    const char *reason = text_of(note, "reason");
+    struct host_path *path = note->path;
+    bool is_asked = number_of(note, "asked");
 
-    if (!is_its_session(path, event, (int)number_of(event, "node")))
+    if (!is_its_session(note))
         return;
     if (path->state == HOST_PATH_OPEN) {
-        note_habits(path, event, "nop_outs");
+        note_habits(path, number_of(note, "nop_outs"), number_of(note, "nop_out_period_ms"),
+                    number_of(note, "quiet_ms"));
         if (!is_asked && reason && !strcmp(reason, "logged out"))
-            hosts_move_path(hosts, path, HOST_PATH_LEFT);
+            hosts_move_path(note->hosts, path, HOST_PATH_LEFT);
         else
-            lose(hosts, path, is_asked ? "asked to log out" : reason, time_of(event));
+            lose(note->hosts, path, is_asked ? "asked to log out" : reason, note->now);
     }
     path->is_silenced = false;
 }
 
-static void note_pinged(struct hosts *hosts, const json_t *event)
+static void note_pinged(const struct note *note)
 {
-    struct host_path *path = path_of(hosts, event);
-
-    if (!is_its_session(path, event, (int)number_of(event, "node")))
+    if (!is_its_session(note))
         return;
-    path->reach->host->nop_period_ms = number_of(event, "period_ms");
-    if (path->state == HOST_PATH_OPEN && path->nops < 2)
-        path->nops = 2;
+    note->host->nop_period_ms = number_of(note, "period_ms");
+    if (note->path->state == HOST_PATH_OPEN && note->path->nops < 2)
+        note->path->nops = 2;
 }
 
-static void note_function(struct hosts *hosts, const json_t *event)
+static void note_function(const struct note *note)
 {
-    struct host_record *host = host_of(hosts, event);
-    const char *function = text_of(event, "function");
+    const char *function = text_of(note, "function");
     json_int_t count;
 
-    if (!host || !function)
+    if (!note->host || !function)
         return;
-    count = json_integer_value(json_object_get(host->functions, function));
-    json_object_set_new(host->functions, function, json_integer(count + 1));
+    count = json_integer_value(json_object_get(note->host->functions, function));
+    json_object_set_new(note->host->functions, function, json_integer(count + 1));
 }
 
 /* ---- nodes ---- */
@@ -266,18 +266,17 @@ static void end_silence(struct hosts *hosts, int node)
     }
 }
 
-static void note_process(struct hosts *hosts, const json_t *event)
+static void note_process(const struct note *note)
 {
-    const char *name = text_of(event, "name"), *how = text_of(event, "how");
-    int node = (int)number_of(event, "node");
+    const char *name = text_of(note, "name"), *how = text_of(note, "how");
 
     if (!name || strcmp(name, "target"))
         return;
-    lose_node(hosts, node, how ? how : "its process ended", false, time_of(event));
-    end_silence(hosts, node);
+    lose_node(note->hosts, note->node, how ? how : "its process ended", false, note->now);
+    end_silence(note->hosts, note->node);
 }
 
-static void note_node(struct hosts *hosts, const json_t *event)
+static void note_node(const struct note *note)
 {
     static const struct {
         const char *state, *reason;
@@ -286,19 +285,18 @@ static void note_node(struct hosts *hosts, const json_t *event)
         {"off", "its node lost power"},
         {"isolated", "its node was isolated"},
     };
-    const char *state = text_of(event, "state");
-    int node = (int)number_of(event, "node");
+    const char *state = text_of(note, "state");
 
     for (size_t i = 0; state && i < sizeof(silences) / sizeof(*silences); i++)
         if (!strcmp(silences[i].state, state))
-            lose_node(hosts, node, silences[i].reason, true, time_of(event));
+            lose_node(note->hosts, note->node, silences[i].reason, true, note->now);
     if (state && (!strcmp(state, "up") || !strcmp(state, "draining")))
-        find_again(hosts, node);
+        find_again(note->hosts, note->node);
 }
 
 static const struct {
     enum event_kind kind;
-    void (*note)(struct hosts *hosts, const json_t *event);
+    void (*note)(const struct note *note);
 } notes[] = {
     {EVENT_LOGIN_REDIRECTED, note_redirected}, {EVENT_LOGIN_REFUSED, note_refused},
     {EVENT_SESSION_OPENED, note_opened},       {EVENT_SESSION_CLOSED, note_closed},
@@ -306,16 +304,35 @@ static const struct {
     {EVENT_PROCESS_ENDED, note_process},       {EVENT_NODE_STATE, note_node},
 };
 
-void hosts_note(struct hosts *hosts, const json_t *event)
+void hosts_note(struct hosts *hosts, const char *line, size_t length)
 {
-    const char *kind = text_of(event, "event");
+    struct event_field fields[EVENT_FIELDS_MAX + 1];
+    char copy[LINE_MAX_LENGTH];
+    const char *kind;
 
+    if (length >= sizeof(copy))
+        return;
+    memcpy(copy, line, length);
+    copy[length] = '\0';
+    kind = event_line_read(copy, fields) ? event_line_text(fields, "event") : NULL;
     for (size_t i = 0; kind && i < sizeof(notes) / sizeof(*notes); i++) {
         if (!strcmp(event_name(notes[i].kind), kind)) {
-            notes[i].note(hosts, event);
+            struct note note = make_note(hosts, fields);
+
+            notes[i].note(&note);
             return;
         }
     }
+}
+
+static const char *text_in(const json_t *session, const char *key)
+{
+    return json_string_value(json_object_get(session, key));
+}
+
+static int64_t number_in(const json_t *session, const char *key)
+{
+    return json_integer_value(json_object_get(session, key));
 }
 
 void hosts_note_sessions(struct hosts *hosts, int node, const json_t *sessions)
@@ -324,14 +341,16 @@ void hosts_note_sessions(struct hosts *hosts, int node, const json_t *sessions)
     json_t *session;
 
     json_array_foreach ((json_t *)sessions, index, session) {
-        const char *name = text_of(session, "initiator"), *target = text_of(session, "target");
-        const char *isid = text_of(session, "isid");
+        const char *name = text_in(session, "initiator"), *target = text_in(session, "target");
+        const char *isid = text_in(session, "isid");
         struct host_path *path =
             name && target && isid ? hosts_find_path(hosts, name, target, isid) : NULL;
 
-        if (!is_its_session(path, session, node) || path->state != HOST_PATH_OPEN)
+        if (!path || path->node != node || path->tsih != number_in(session, "tsih") ||
+            path->state != HOST_PATH_OPEN)
             continue;
-        note_habits(path, session, "nop_outs");
-        path->last_nop_period_ms = number_of(session, "nop_out_last_period_ms");
+        note_habits(path, number_in(session, "nop_outs"), number_in(session, "nop_out_period_ms"),
+                    number_in(session, "quiet_ms"));
+        path->last_nop_period_ms = number_in(session, "nop_out_last_period_ms");
     }
 }

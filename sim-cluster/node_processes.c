@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void on_event(void *owner, json_t *event)
+static void on_event(void *owner, const char *line, size_t length)
 {
     struct node *node = owner;
 
-    node->supervisor->on_event(node->supervisor->owner, event);
+    node->supervisor->on_event(node->supervisor->owner, line, length);
 }
 
 static void on_broken(void *owner, struct process *process, const char *why)

@@ -1,6 +1,7 @@
 #include "sim-cluster/process.h"
 
 #include "target/base/control.h"
+#include "target/base/event_line.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
@@ -62,16 +63,25 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     finish(container_of(timer, struct request, deadline), NULL, "did not answer in time");
 }
 
+/* Events are passed on as they are. */
+static bool on_line(void *owner, const char *line, size_t length)
+{
+    struct process_internals *internals = owner;
+    size_t begin = sizeof(EVENT_LINE_BEGIN) - 1;
+
+    if (length < begin || memcmp(line, EVENT_LINE_BEGIN, begin))
+        return false;
+    internals->process.heard_at = ev_now(internals->loop);
+    internals->watch.on_event(internals->watch.owner, line, length);
+    return true;
+}
+
 static void on_message(void *owner, json_t *message)
 {
     struct process_internals *internals = owner;
     json_t *id = json_object_get(message, "id");
 
     internals->process.heard_at = ev_now(internals->loop);
-    if (!id) {
-        internals->watch.on_event(internals->watch.owner, message);
-        return;
-    }
     LIST_FOR_EACH (node, &internals->requests) {
         struct request *request = container_of(node, struct request, link);
 
@@ -181,6 +191,7 @@ static struct process *watch_process(struct ev_loop *loop, pid_t pid, int pidfd,
     list_init(&internals->process.link);
     list_init(&internals->requests);
     internals->control = control_new(loop, control, on_message, on_closed, internals);
+    control_set_on_line(internals->control, on_line);
     ev_io_init(&internals->reapable, on_reapable, pidfd, EV_READ);
     ev_io_start(loop, &internals->reapable);
     return &internals->process;

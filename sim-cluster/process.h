@@ -19,7 +19,7 @@ typedef void process_replied(void *owner, json_t *reply, const char *error);
 typedef void process_ended(void *owner, struct process *process, const char *how);
 /* The child closed its channel or broke the protocol, and still runs. */
 typedef void process_broken(void *owner, struct process *process, const char *why);
-typedef void process_event(void *owner, json_t *event); /* borrowed */
+typedef void process_event(void *owner, const char *line, size_t length); /* event_line.h */
 
 struct process_watch {
     process_event *on_event;

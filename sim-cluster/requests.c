@@ -222,10 +222,12 @@ static json_t *answer_node(struct client *client, json_t *message)
 
 static json_t *answer_events(struct client *client, json_t *message)
 {
+    struct supervisor *supervisor = client->server->supervisor;
+
     (void)message;
+    supervisor->flush_events(supervisor->owner);
     client->is_following = true;
-    return json_pack("{s:b, s:I}", "ok", 1, "recorded",
-                     (json_int_t)client->server->supervisor->recorded);
+    return json_pack("{s:b, s:I}", "ok", 1, "recorded", (json_int_t)supervisor->recorded);
 }
 
 static json_t *check_never(struct supervisor *supervisor, const struct pending *pending)

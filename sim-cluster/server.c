@@ -93,12 +93,12 @@ void server_close(struct server *server)
     free(server->path);
 }
 
-void server_publish(struct server *server, json_t *event)
+void server_publish(struct server *server, const char *line, size_t length)
 {
     LIST_FOR_EACH (link, &server->clients) {
         struct client *client = container_of(link, struct client, link);
 
         if (client->is_following)
-            control_send(client->control, json_incref(event));
+            control_append(client->control, line, length);
     }
 }

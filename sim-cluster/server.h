@@ -34,4 +34,4 @@ char *server_open(struct server *server, struct ev_loop *loop, const char *state
 void server_close(struct server *server);
 
 /* To all followers. Borrows the event. */
-void server_publish(struct server *server, json_t *event);
+void server_publish(struct server *server, const char *line, size_t length);

@@ -63,7 +63,8 @@ struct supervisor {
     struct list pending; /* requests of clients that wait, pending.h */
     char *error;         /* owned: why the start failed */
     supervisor_started *on_started;
-    event_sink *on_event; /* borrows the event */
+    event_sink *on_event;
+    void (*flush_events)(void *owner); /* `recorded` counts all that were told */
     void *owner;
 };
 

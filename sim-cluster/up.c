@@ -29,6 +29,7 @@ struct run {
     struct events events;
     struct server server;
     struct supervisor supervisor;
+    ev_prepare flush; /* fed, never started: after all else of a turn its events are recorded */
     ev_signal interrupted, terminated, hung_up;
     int ready; /* the pipe to the waiting parent of --detach; -1: in the foreground */
     bool is_open, has_started, is_urgent;
@@ -44,22 +45,38 @@ static bool can_print(void)
     return poll(&ready, 1, 0) == 1;
 }
 
-static void on_event(void *owner, json_t *event)
+static void print_event(const struct run *run, const char *line, size_t length)
+{
+    json_t *event = json_loadb(line, length, 0, NULL);
+
+    console_print_event(stdout, event, run->options->is_verbose);
+    json_decref(event);
+}
+
+static void on_event(void *owner, const char *line, size_t length)
 {
     struct run *run = owner;
 
-    hosts_note(&run->supervisor.hosts, event);
-    events_append(&run->events, event);
-    run->supervisor.recorded = run->events.size;
-    server_publish(&run->server, event);
+    hosts_note(&run->supervisor.hosts, line, length);
+    events_append(&run->events, line, length);
+    ev_feed_event(run->supervisor.loop, &run->flush, EV_PREPARE);
+    server_publish(&run->server, line, length);
     if (run->ready < 0 && can_print())
-        console_print_event(stdout, event, run->options->is_verbose);
+        print_event(run, line, length);
 }
 
-static void on_own_event(void *owner, json_t *event)
+static void flush_events(void *owner)
 {
-    on_event(owner, event);
-    json_decref(event);
+    struct run *run = owner;
+
+    events_flush(&run->events);
+    run->supervisor.recorded = run->events.size;
+}
+
+static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)loop, (void)events;
+    flush_events(watcher->data);
 }
 
 /* ---- start and end ---- */
@@ -211,7 +228,7 @@ static int serve(struct run *run)
     if (run->ready >= 0)
         leave_terminal(run->state.path);
     raise_descriptor_limit();
-    event_start("sim-cluster", 0, on_own_event, run);
+    event_start("sim-cluster", 0, on_event, run);
     watch_signals(run, loop);
     supervisor_start(&run->supervisor);
     ev_run(loop, 0);
@@ -233,6 +250,10 @@ static int start_and_serve(struct run *run, const char *directory)
     run->supervisor.programs = installation_programs();
     run->supervisor.on_started = on_started;
     run->supervisor.on_event = on_event;
+    run->supervisor.flush_events = flush_events;
+    ev_prepare_init(&run->flush, on_flush);
+    ev_set_priority(&run->flush, EV_MINPRI);
+    run->flush.data = run;
     run->supervisor.owner = run;
     wrong = prepare(run, directory);
     if (!wrong) {

@@ -63,11 +63,11 @@ struct child *child_new(struct ev_loop *loop, const struct child_request *reques
     return child;
 }
 
-static void send_event(void *owner, json_t *event)
+static void send_event(void *owner, const char *line, size_t length)
 {
     struct child *child = owner;
 
-    control_send(child->control, event);
+    control_append(child->control, line, length);
 }
 
 void child_start_events(struct child *child, const char *process, int node)

@@ -20,6 +20,7 @@ static void end(struct control *control, const char *reason)
     control->closing = true;
     ev_io_stop(control->loop, &control->readable);
     ev_io_stop(control->loop, &control->writable);
+    ev_clear_pending(control->loop, &control->flush);
     control->on_closed(control->owner, reason);
 }
 
@@ -43,28 +44,43 @@ static bool deliver(struct control *control, const char *line, size_t length)
     return !control->closing;
 }
 
+/* The length of the first line with its newline; 0: it is not all here. */
+static size_t first_line(struct control *control)
+{
+    const char *content = buffer_content(&control->in);
+    const char *newline =
+        memchr(content + control->searched, '\n', control->in.length - control->searched);
+
+    control->searched = newline ? 0 : control->in.length;
+    return newline ? (size_t)(newline - content) + 1 : 0;
+}
+
+/* A message may free the channel, and its buffer with it: it is delivered from a copy. */
+static bool deliver_first(struct control *control, size_t length)
+{
+    char *line = memory_new(length);
+    bool goes_on;
+
+    memcpy(line, buffer_content(&control->in), length);
+    buffer_take(&control->in, length);
+    goes_on = deliver(control, line, length - 1);
+    free(line);
+    return goes_on;
+}
+
 static void deliver_lines(struct control *control)
 {
-    char *content, *newline;
+    size_t length;
 
-    while (control->in.length) {
-        content = buffer_content(&control->in);
-        newline = memchr(content, '\n', control->in.length);
-        if (!newline) {
-            if (control->in.length > PENDING_MAX)
-                end(control, "sent a line that is too long");
-            return;
-        }
-        size_t length = (size_t)(newline - content) + 1;
-        char *line = memory_new(length);
-
-        memcpy(line, content, length);
-        buffer_take(&control->in, length);
-        bool goes_on = deliver(control, line, length - 1);
-        free(line);
-        if (!goes_on)
+    while (control->in.length && (length = first_line(control))) {
+        if (control->on_line &&
+            control->on_line(control->owner, buffer_content(&control->in), length))
+            buffer_take(&control->in, length);
+        else if (!deliver_first(control, length))
             return;
     }
+    if (control->in.length > PENDING_MAX)
+        end(control, "sent a line that is too long");
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -111,6 +127,19 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
         end(control, "does not read what it is sent");
 }
 
+static void flush(struct control *control)
+{
+    write_some(control); /* a broken channel shows in on_readable */
+    if (control->out.length)
+        ev_io_start(control->loop, &control->writable);
+}
+
+static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)loop, (void)events;
+    flush(container_of(watcher, struct control, flush));
+}
+
 struct control *control_new(struct ev_loop *loop, int fd, control_message *on_message,
                             control_closed *on_closed, void *owner)
 {
@@ -123,6 +152,8 @@ struct control *control_new(struct ev_loop *loop, int fd, control_message *on_me
     control->owner = owner;
     ev_io_init(&control->readable, on_readable, fd, EV_READ);
     ev_io_init(&control->writable, on_writable, fd, EV_WRITE);
+    ev_prepare_init(&control->flush, on_flush);
+    ev_set_priority(&control->flush, EV_MINPRI); /* after all else of the turn */
     ev_io_start(loop, &control->readable);
     return control;
 }
@@ -135,10 +166,22 @@ void control_free(struct control *control)
         *control->freed = true;
     ev_io_stop(control->loop, &control->readable);
     ev_io_stop(control->loop, &control->writable);
+    ev_clear_pending(control->loop, &control->flush);
     close(control->readable.fd);
     buffer_free(&control->in);
     buffer_free(&control->out);
     free(control);
+}
+
+void control_set_on_line(struct control *control, control_line *on_line)
+{
+    control->on_line = on_line;
+}
+
+/* Past what a peer that does not read gets kept for it, no more is: it is about to be dropped. */
+static bool takes_more(const struct control *control)
+{
+    return !control->closing && control->out.length <= PENDING_MAX;
 }
 
 void control_send(struct control *control, json_t *message)
@@ -146,14 +189,20 @@ void control_send(struct control *control, json_t *message)
     char *line = json_dumps(message, JSON_COMPACT);
 
     json_decref(message);
-    if (line && !control->closing && control->out.length <= PENDING_MAX) {
+    if (line && takes_more(control)) {
         buffer_append(&control->out, line, strlen(line));
         buffer_append(&control->out, "\n", 1);
-        write_some(control); /* a broken channel shows in on_readable */
-        if (control->out.length)
-            ev_io_start(control->loop, &control->writable);
+        flush(control);
     }
     free(line);
+}
+
+void control_append(struct control *control, const char *line, size_t length)
+{
+    if (!takes_more(control))
+        return;
+    buffer_append(&control->out, line, length);
+    ev_feed_event(control->loop, &control->flush, EV_PREPARE);
 }
 
 void control_flush(struct control *control, int timeout_ms)

@@ -1,5 +1,7 @@
 #include "target/base/event.h"
 
+#include "target/base/event_line.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -57,35 +59,28 @@ void event_start(const char *process, int node, event_sink *sink, void *owner)
     here.owner = owner;
 }
 
-static json_t *field_value(const struct event_field *field)
-{
-    switch (field->type) {
-    case EVENT_TEXT:
-        return json_string(field->text);
-    case EVENT_NUMBER:
-        return json_integer(field->number);
-    case EVENT_FLAG:
-        return json_boolean(field->number);
-    default:
-        return json_null();
-    }
-}
-
 void event_emit(enum event_kind kind, const struct event_field *fields)
 {
+    struct event_field all[EVENT_FIELDS_MAX + 1];
+    struct buffer line = {0};
     char stamp[EVENT_TIME_SIZE];
-    json_t *object;
+    size_t count = 0;
 
     if (!here.sink)
         return;
     event_format_time(stamp, event_now());
-    object = json_pack("{s:s, s:s}", "time", stamp, "process", here.process);
+    all[count++] = text("time", stamp);
+    all[count++] = text("process", here.process);
     if (here.node)
-        json_object_set_new(object, "node", json_integer(here.node));
-    json_object_set_new(object, "event", json_string(names[kind]));
-    for (; fields->type != EVENT_END; fields++)
-        json_object_set_new(object, fields->name, field_value(fields));
-    here.sink(here.owner, object);
+        all[count++] = number("node", here.node);
+    all[count++] = text("event", names[kind]);
+    while (fields->type != EVENT_END && count < EVENT_FIELDS_MAX)
+        all[count++] = *fields++;
+    all[count] = (struct event_field){0};
+    event_line_write(&line, all);
+    buffer_append(&line, "\n", 1);
+    here.sink(here.owner, buffer_content(&line), line.length);
+    buffer_free(&line);
 }
 
 const char *event_name(enum event_kind kind)

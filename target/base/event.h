@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum event_kind {
@@ -69,10 +69,11 @@ static inline struct event_field flag(const char *name, bool value)
     return (struct event_field){EVENT_FLAG, name, NULL, value};
 }
 
-typedef void event_sink(void *owner, json_t *event);
+/* One line of JSON, its newline included; borrowed. */
+typedef void event_sink(void *owner, const char *line, size_t length);
 
-/* Where this process's events go, once at start: `sink` owns the object it is given.
- * `node` 0: no node. Without a sink events are dropped. */
+/* Where this process's events go, once at start. `node` 0: no node. Without a sink events are
+ * dropped. */
 void event_start(const char *process, int node, event_sink *sink, void *owner);
 
 #define event(...) event_emit_(__VA_ARGS__, (struct event_field){0})

@@ -49,6 +49,7 @@ void host_free(struct host *host)
     LIST_FOR_EACH_SAFE (node, &host->unused_tasks) {
         free(container_of(node, struct task, link));
     }
+    registry_free(&host->registry);
     conn_pool_free(host->pool);
 }
 

@@ -2,6 +2,7 @@
  * reinstated (RFC 7143 6.3.5). */
 #pragma once
 
+#include "target/base/hash.h"
 #include "target/base/list.h"
 
 #include <stdint.h>
@@ -10,10 +11,15 @@ struct session;
 
 struct registry {
     struct list sessions, logins;
+    struct hash by_tsih, by_nexus; /* the sessions */
     uint16_t last_tsih;
 };
 
 void registry_init(struct registry *registry);
+void registry_free(struct registry *registry);
+/* Its names and numbers stay as they are until it is removed. */
+void registry_add(struct registry *registry, struct session *session);
+void registry_remove(struct registry *registry, struct session *session);
 /* A number no session has; 0: there is none left. */
 uint16_t registry_new_tsih(struct registry *registry);
 

@@ -26,7 +26,8 @@ struct login;
 struct task;
 
 struct session {
-    struct list link;  /* in registry.sessions */
+    struct list link; /* in registry.sessions */
+    struct hash_entry tsih_entry, nexus_entry;
     struct host *host; /* parent: outlives us */
     struct conn *conn; /* ours; NULL once the session is ending */
     struct session_port port;

@@ -38,7 +38,7 @@ static struct session *session_new(struct login *login, uint16_t tsih)
 static void session_free(struct session *session)
 {
     session->host->connections--;
-    list_remove(&session->link);
+    registry_remove(&session->host->registry, session);
     session_drop_held(session);
     buffer_free(&session->text);
     buffer_free(&session->text_answer);
@@ -53,7 +53,7 @@ enum login_status session_open(struct login *login, uint16_t tsih, struct sessio
     struct session *new = session_new(login, tsih);
     enum login_status status = LOGIN_ACCEPTED;
 
-    list_append(&host->registry.sessions, &new->link);
+    registry_add(&host->registry, new);
     host->connections++;
     if (new->target)
         status = host->operations->attach(host, new);

@@ -15,10 +15,11 @@ enum {
 };
 
 struct nexus_record {
-    struct list link; /* those without session in the order they lost it */
+    struct list link; /* in lun.present, or in lun.past, in the order they lost their session */
+    struct hash_entry entry;
     char initiator_port[INITIATOR_PORT_SIZE];
     uint16_t port;
-    bool has_session;
+    unsigned sessions;
     unsigned count;
     uint32_t pending[ATTENTIONS_MAXIMUM]; /* enum scsi_result, oldest first */
 };
@@ -32,11 +33,17 @@ static bool is_kept(uint32_t result)
     return code != POWER_ON_OR_RESET && code != COMMANDS_CLEARED;
 }
 
+static uint64_t code_of(const char *initiator_port, uint16_t port)
+{
+    return hash_folded(HASH_START + port, initiator_port);
+}
+
 static struct nexus_record *find(const struct scsi_lun *lun, const char *initiator_port,
                                  uint16_t port)
 {
-    LIST_FOR_EACH (link, &lun->records) {
-        struct nexus_record *record = container_of(link, struct nexus_record, link);
+    for (struct hash_entry *entry = hash_find(&lun->records, code_of(initiator_port, port)); entry;
+         entry = hash_next(entry)) {
+        struct nexus_record *record = container_of(entry, struct nexus_record, entry);
 
         if (record->port == port && strcasecmp(record->initiator_port, initiator_port) == 0)
             return record;
@@ -44,29 +51,23 @@ static struct nexus_record *find(const struct scsi_lun *lun, const char *initiat
     return NULL;
 }
 
-static void forget(struct nexus_record *record)
+static void forget_first(struct scsi_lun *lun, struct list *records)
 {
+    struct nexus_record *record = container_of(list_first(records), struct nexus_record, link);
+
     list_remove(&record->link);
+    hash_remove(&lun->records, &record->entry);
     free(record);
 }
 
 /* The one that lost its session first makes room. */
-static void forget_surplus(struct scsi_lun *lun)
+static void put_in_past(struct scsi_lun *lun, struct nexus_record *record)
 {
-    size_t count = 0;
-
-    LIST_FOR_EACH (link, &lun->records)
-        count += !container_of(link, struct nexus_record, link)->has_session;
-    LIST_FOR_EACH_SAFE (link, &lun->records) {
-        struct nexus_record *record = container_of(link, struct nexus_record, link);
-
-        if (count <= RECORDS_MAXIMUM)
-            return;
-        if (record->has_session)
-            continue;
-        forget(record);
-        count--;
-    }
+    list_append(&lun->past, &record->link);
+    if (lun->past_count == RECORDS_MAXIMUM)
+        forget_first(lun, &lun->past);
+    else
+        lun->past_count++;
 }
 
 /* Of an I_T nexus that is not known: it will be told of the power on first. */
@@ -78,7 +79,8 @@ static struct nexus_record *add_record(struct scsi_lun *lun, const char *initiat
     snprintf(record->initiator_port, sizeof record->initiator_port, "%s", initiator_port);
     record->port = port;
     record->pending[record->count++] = SCSI_POWER_ON;
-    list_append(&lun->records, &record->link);
+    hash_add(&lun->records, &record->entry, code_of(record->initiator_port, port));
+    put_in_past(lun, record);
     return record;
 }
 
@@ -125,21 +127,28 @@ void attention_add(struct scsi_nexus *nexus, uint32_t result)
     add(nexus->lun, nexus->record, result);
 }
 
+/* `except` NULL: to all. */
+static void add_each(struct scsi_lun *lun, const struct list *records,
+                     const struct nexus_record *except, uint32_t result)
+{
+    LIST_FOR_EACH (link, records) {
+        struct nexus_record *record = container_of(link, struct nexus_record, link);
+
+        if (record != except)
+            add(lun, record, result);
+    }
+}
+
 void attention_add_all(struct scsi_lun *lun, uint32_t result)
 {
-    LIST_FOR_EACH (link, &lun->records) {
-        add(lun, container_of(link, struct nexus_record, link), result);
-    }
+    add_each(lun, &lun->present, NULL, result);
+    add_each(lun, &lun->past, NULL, result);
 }
 
 void attention_add_others(struct scsi_nexus *nexus, uint32_t result)
 {
-    LIST_FOR_EACH (link, &nexus->lun->records) {
-        struct nexus_record *record = container_of(link, struct nexus_record, link);
-
-        if (record != nexus->record)
-            add(nexus->lun, record, result);
-    }
+    add_each(nexus->lun, &nexus->lun->present, nexus->record, result);
+    add_each(nexus->lun, &nexus->lun->past, nexus->record, result);
 }
 
 void attention_know(struct scsi_lun *lun, const struct reservations *reservations)
@@ -165,15 +174,22 @@ static uint32_t notice_for(const struct reservations *reservations,
     return SCSI_GOOD;
 }
 
-void attention_add_notices(struct scsi_lun *lun, const struct reservations *reservations)
+static void add_notices(struct scsi_lun *lun, const struct list *records,
+                        const struct reservations *reservations)
 {
-    LIST_FOR_EACH (link, &lun->records) {
+    LIST_FOR_EACH (link, records) {
         struct nexus_record *record = container_of(link, struct nexus_record, link);
         uint32_t notice = notice_for(reservations, record);
 
         if (notice)
             add(lun, record, notice);
     }
+}
+
+void attention_add_notices(struct scsi_lun *lun, const struct reservations *reservations)
+{
+    add_notices(lun, &lun->present, reservations);
+    add_notices(lun, &lun->past, reservations);
 }
 
 uint32_t attention_take(struct scsi_nexus *nexus)
@@ -211,24 +227,29 @@ void attention_open(struct scsi_nexus *nexus)
         insert_loss(record);
     else
         record = add_record(lun, nexus->initiator_port, nexus->relative_port);
-    record->has_session = true;
     nexus->record = record;
+    if (record->sessions++)
+        return;
+    list_remove(&record->link);
+    list_append(&lun->present, &record->link);
+    lun->past_count--;
 }
 
 void attention_close(struct scsi_nexus *nexus)
 {
-    struct nexus_record *record = nexus->record;
-
-    record->has_session = false;
-    list_remove(&record->link);
-    list_append(&nexus->lun->records, &record->link);
-    forget_surplus(nexus->lun);
+    if (--nexus->record->sessions)
+        return;
+    list_remove(&nexus->record->link);
+    put_in_past(nexus->lun, nexus->record);
 }
 
 void attention_forget_all(struct scsi_lun *lun)
 {
-    LIST_FOR_EACH_SAFE (link, &lun->records)
-        forget(container_of(link, struct nexus_record, link));
+    while (!list_is_empty(&lun->present))
+        forget_first(lun, &lun->present);
+    while (!list_is_empty(&lun->past))
+        forget_first(lun, &lun->past);
+    hash_free(&lun->records);
 }
 
 static json_t *encode_record(const struct scsi_lun *lun, const struct nexus_record *record)
@@ -246,17 +267,23 @@ static json_t *encode_record(const struct scsi_lun *lun, const struct nexus_reco
                      record->port, "pending", pending);
 }
 
-json_t *attention_encode(const struct scsi_lun *lun)
+static void encode_each(json_t *list, const struct scsi_lun *lun, const struct list *records)
 {
-    json_t *list = json_array();
-
-    LIST_FOR_EACH (link, &lun->records) {
+    LIST_FOR_EACH (link, records) {
         json_t *json = encode_record(lun, container_of(link, struct nexus_record, link));
 
         if (json_array_size(json_object_get(json, "pending")))
             json_array_append(list, json);
         json_decref(json);
     }
+}
+
+json_t *attention_encode(const struct scsi_lun *lun)
+{
+    json_t *list = json_array();
+
+    encode_each(list, lun, &lun->past);
+    encode_each(list, lun, &lun->present);
     return list;
 }
 

@@ -57,7 +57,8 @@ struct scsi_lun *scsi_lun_new(struct ev_loop *loop, const struct scsi_lun_config
     list_init(&lun->ending);
     list_init(&lun->managed);
     list_init(&lun->changes);
-    list_init(&lun->records);
+    list_init(&lun->present);
+    list_init(&lun->past);
     lun->store = config->store;
     lun->report = config->report;
     lun->threshold = config->threshold;

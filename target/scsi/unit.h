@@ -1,6 +1,7 @@
 /* The inside of a logical unit, for the device server's own modules. */
 #pragma once
 
+#include "target/base/hash.h"
 #include "target/scsi/alua.h"
 #include "target/scsi/attention.h"
 #include "target/scsi/command.h"
@@ -37,8 +38,10 @@ struct scsi_lun {
     scsi_reported *report; /* or NULL */
     ev_timer queue_error;  /* the tasks that QERR condemned are to be aborted */
 
-    struct list nexuses;                       /* of struct scsi_nexus */
-    struct list records;                       /* of struct nexus_record (attention.c) */
+    struct list nexuses;       /* of struct scsi_nexus */
+    struct hash records;       /* of struct nexus_record (attention.c) */
+    struct list present, past; /* the same: with a session, and without */
+    size_t past_count;
     struct scsi_nexus *reserved_by;            /* SPC-2 RESERVE, or NULL */
     struct reservations *reservations;         /* owned */
     struct reservations *changed_reservations; /* owned; being saved, or NULL */

@@ -120,6 +120,45 @@ START_TEST(what_is_sent_is_one_object_a_line)
 }
 END_TEST
 
+static size_t taken;
+
+static bool take_events(void *owner, const char *line, size_t length)
+{
+    (void)owner;
+    if (line[2] != 'e')
+        return false;
+    taken += length;
+    return true;
+}
+
+START_TEST(a_line_may_be_taken_before_it_is_parsed)
+{
+    taken = 0;
+    control_set_on_line(control, take_events);
+    say("{\"event\" no JSON}\n{\"n\":1}\n{\"e\"");
+    ck_assert_uint_eq(taken, strlen("{\"event\" no JSON}\n"));
+    ck_assert_int_eq(sum, 1);
+    say("}\n");
+    ck_assert_uint_eq(taken, strlen("{\"event\" no JSON}\n{\"e\"}\n"));
+}
+END_TEST
+
+START_TEST(lines_of_one_turn_leave_together_and_in_order)
+{
+    char text[64] = "";
+
+    control_append(control, "{\"a\":1}\n", 8);
+    control_append(control, "{\"b\":2}\n", 8);
+    ck_assert_int_lt(recv(peer, text, sizeof(text) - 1, MSG_DONTWAIT), 0);
+    ev_run(loop, EVRUN_NOWAIT);
+    ck_assert_int_eq(recv(peer, text, sizeof(text) - 1, MSG_DONTWAIT), 16);
+    control_append(control, "{\"c\":3}\n", 8);
+    control_send(control, json_pack("{s:i}", "d", 4));
+    ck_assert_int_eq(recv(peer, text, sizeof(text) - 1, MSG_DONTWAIT), 16);
+    ck_assert_str_eq(text, "{\"c\":3}\n{\"d\":4}\n");
+}
+END_TEST
+
 START_TEST(a_peer_that_reads_late_gets_everything)
 {
     size_t expected = 0, got = 0;
@@ -157,6 +196,8 @@ int main(void)
     tcase_add_test(tests, a_message_before_the_end_is_still_delivered);
     tcase_add_test(tests, the_owner_may_free_the_channel_in_a_message);
     tcase_add_test(tests, what_is_sent_is_one_object_a_line);
+    tcase_add_test(tests, a_line_may_be_taken_before_it_is_parsed);
+    tcase_add_test(tests, lines_of_one_turn_leave_together_and_in_order);
     tcase_add_test(tests, a_peer_that_reads_late_gets_everything);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);

@@ -1,16 +1,21 @@
 /* Events as JSON lines. */
-#include "target/base/event.h"
+#include "target/base/event_line.h"
 
 #include <check.h>
+#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 static json_t *last;
 
-static void keep(void *owner, json_t *event)
+static void keep(void *owner, const char *line, size_t length)
 {
     (void)owner;
+    ck_assert_int_eq(line[length - 1], '\n');
+    ck_assert_int_eq(strncmp(line, EVENT_LINE_BEGIN, strlen(EVENT_LINE_BEGIN)), 0);
     json_decref(last);
-    last = event;
+    last = json_loadb(line, length, 0, NULL);
+    ck_assert_ptr_nonnull(last);
 }
 
 static void tear_down(void)
@@ -65,6 +70,78 @@ START_TEST(time_is_rfc_3339_with_microseconds)
 }
 END_TEST
 
+static const struct {
+    const char *text, *kept; /* NULL: as it is */
+} texts[] = {
+    {"", NULL},
+    {"plain", NULL},
+    {"\"quoted\" and \\", NULL},
+    {"line\nbreak\ttab\x01\x7f", NULL},
+    {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", NULL},
+    {"\xff\xc3(\xed\xa0\x80", "?\?(?\?\?"},
+};
+
+START_TEST(any_text_is_read_back_by_json_and_by_ourselves)
+{
+    const char *kept = texts[_i].kept ? texts[_i].kept : texts[_i].text;
+    struct event_field fields[EVENT_FIELDS_MAX + 1];
+    struct buffer line = {0};
+
+    event(EVENT_SESSION_OPENED, text("initiator", texts[_i].text));
+    ck_assert_str_eq(json_string_value(json_object_get(last, "initiator")), kept);
+    event_line_write(&line, (struct event_field[]){text("a", texts[_i].text), {0}});
+    buffer_append(&line, "", 1);
+    ck_assert(event_line_read(buffer_content(&line), fields));
+    ck_assert_str_eq(event_line_text(fields, "a"), kept);
+    buffer_free(&line);
+}
+END_TEST
+
+START_TEST(a_line_is_taken_apart)
+{
+    struct event_field fields[EVENT_FIELDS_MAX + 1];
+    char line[] = " {\"a\": \"x\", \"b\":-7,\"c\":true , \"d\":null}\n";
+
+    ck_assert(event_line_read(line, fields));
+    ck_assert_str_eq(event_line_text(fields, "a"), "x");
+    ck_assert_int_eq(event_line_number(fields, "b"), -7);
+    ck_assert_int_eq(event_line_number(fields, "c"), 1);
+    ck_assert_ptr_null(event_line_text(fields, "b"));
+    ck_assert_ptr_null(event_line_text(fields, "d"));
+    ck_assert_ptr_null(event_line_text(fields, "e"));
+    ck_assert_int_eq(event_line_number(fields, "e"), 0);
+}
+END_TEST
+
+static const char *const malformed[] = {
+    "",      "{",           "{}",          "{\"a\"}",        "{\"a\":}",       "{\"a\":\"x}",
+    "{a:1}", "{\"a\":[1]}", "{\"a\":\"\\", "{\"a\":\"\\u12", "{\"a\":1,\"b\"", "[1]",
+};
+
+START_TEST(what_is_no_flat_object_is_refused)
+{
+    struct event_field fields[EVENT_FIELDS_MAX + 1];
+    char line[64];
+
+    snprintf(line, sizeof(line), "%s", malformed[_i]);
+    ck_assert(!event_line_read(line, fields));
+}
+END_TEST
+
+START_TEST(more_fields_than_there_is_room_for_are_refused)
+{
+    struct event_field fields[EVENT_FIELDS_MAX + 1];
+    struct buffer line = {0};
+
+    buffer_append(&line, "{\"a\":1", 6);
+    for (int i = 0; i < EVENT_FIELDS_MAX; i++)
+        buffer_append(&line, ",\"b\":2", 6);
+    buffer_append(&line, "}", 2);
+    ck_assert(!event_line_read(buffer_content(&line), fields));
+    buffer_free(&line);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base_event");
@@ -77,6 +154,12 @@ int main(void)
     tcase_add_test(tests, a_process_without_a_node_names_none);
     tcase_add_loop_test(tests, time_is_rfc_3339_with_microseconds, 0,
                         sizeof(times) / sizeof(*times));
+    tcase_add_loop_test(tests, any_text_is_read_back_by_json_and_by_ourselves, 0,
+                        sizeof(texts) / sizeof(*texts));
+    tcase_add_test(tests, a_line_is_taken_apart);
+    tcase_add_loop_test(tests, what_is_no_flat_object_is_refused, 0,
+                        sizeof(malformed) / sizeof(*malformed));
+    tcase_add_test(tests, more_fields_than_there_is_room_for_are_refused);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

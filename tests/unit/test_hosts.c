@@ -27,14 +27,10 @@ static void tear_down(void)
 static void tell(double seconds, const char *event, const char *fields)
 {
     char line[1024];
-    json_t *json;
 
     snprintf(line, sizeof(line), "{\"time\":\"2026-01-01T00:%02d:%09.6fZ\",\"event\":\"%s\",%s}",
              (int)seconds / 60, seconds - 60 * ((int)seconds / 60), event, fields);
-    json = json_loads(line, 0, NULL);
-    ck_assert_msg(json != NULL, "%s", line);
-    hosts_note(&hosts, json);
-    json_decref(json);
+    hosts_note(&hosts, line, strlen(line));
 }
 
 static void log_in(double seconds, const char *isid, int node, int tsih)
