@@ -43,7 +43,6 @@ static const struct {
     { "login.redirected",   PLAIN,   false, "node {node}: {initiator} is redirected from {portal} to {to}" },
     { "login.refused",      BAD,     false, "node {node}: {initiator:an initiator} is refused at {portal}: {reason}" },
     { "session.opened",     GOOD,    false, "node {node}: session of {initiator} for {target:discovery}" },
-    { "session.pinged",     PLAIN,   true,  "node {node}: {initiator} sends NOP-Outs, the second after {period_ms} ms" },
     { "session.closed",     PLAIN,   false, "node {node}: session of {initiator} for {target:discovery} is over: {reason}" },
     { "connection.closed",  PLAIN,   true,  "node {node}: connection from {peer} closed: {reason}" },
     { "fault.set",          NOTABLE, false, "fault {fault} is set: {rule}" },

@@ -46,7 +46,7 @@ struct host_path {
     char *redirected_to; /* a login is on its way there; NULL: none */
     char *reason;        /* owned: why it was lost; NULL: it never was */
     bool is_silenced;    /* lost because its node fell silent, which may pass */
-    double since, lost_at, tried_at;
+    double since, lost_at, tried_at, nop_at;
     unsigned tries; /* logins since the loss */
     uint64_t logins, redirects, losses;
     uint64_t nops;              /* of the session that is open */

@@ -53,13 +53,18 @@ static struct note make_note(struct hosts *hosts, const struct event_field *fiel
     return note;
 }
 
+static int64_t milliseconds(double seconds)
+{
+    return (int64_t)(seconds * 1000 + 0.5);
+}
+
 /* ---- logins ---- */
 
 /* A login that is not what a redirect sent it to: the initiator tries (again) by itself. */
 static void note_try(struct host_path *path, double now)
 {
     struct host_record *host = path->reach->host;
-    int64_t gap_ms = (int64_t)((now - path->tried_at) * 1000 + 0.5);
+    int64_t gap_ms = milliseconds(now - path->tried_at);
 
     if (path->state == HOST_PATH_LOST) {
         if (path->tries && (host->cadence_ms < 0 || gap_ms < host->cadence_ms))
@@ -109,7 +114,7 @@ static void note_return(struct host_path *path, double now)
     struct host_return *last = &host->returns[host->return_count++ % HOST_RETURNS_MAX];
 
     last->lost_at = path->lost_at;
-    last->duration_ms = (int64_t)((now - path->lost_at) * 1000 + 0.5);
+    last->duration_ms = milliseconds(now - path->lost_at);
     last->tries = path->tries;
     keep(&last->target, path->reach->target);
     keep(&last->reason, path->reason);
@@ -194,13 +199,16 @@ static void note_closed(const struct note *note)
     path->is_silenced = false;
 }
 
-static void note_pinged(const struct note *note)
+/* Not every one is an event: the session itself counts better. */
+static void note_nop(const struct note *note)
 {
-    if (!is_its_session(note))
+    struct host_path *path = note->path;
+
+    if (!is_its_session(note) || path->state != HOST_PATH_OPEN)
         return;
-    note->host->nop_period_ms = number_of(note, "period_ms");
-    if (note->path->state == HOST_PATH_OPEN && note->path->nops < 2)
-        note->path->nops = 2;
+    if (path->nops++)
+        note->host->nop_period_ms = milliseconds(note->now - path->nop_at);
+    path->nop_at = note->now;
 }
 
 static void note_function(const struct note *note)
@@ -298,10 +306,14 @@ static const struct {
     enum event_kind kind;
     void (*note)(const struct note *note);
 } notes[] = {
-    {EVENT_LOGIN_REDIRECTED, note_redirected}, {EVENT_LOGIN_REFUSED, note_refused},
-    {EVENT_SESSION_OPENED, note_opened},       {EVENT_SESSION_CLOSED, note_closed},
-    {EVENT_SESSION_PINGED, note_pinged},       {EVENT_TASK_MANAGEMENT, note_function},
-    {EVENT_PROCESS_ENDED, note_process},       {EVENT_NODE_STATE, note_node},
+    {EVENT_LOGIN_REDIRECTED, note_redirected},
+    {EVENT_LOGIN_REFUSED, note_refused},
+    {EVENT_SESSION_OPENED, note_opened},
+    {EVENT_SESSION_CLOSED, note_closed},
+    {EVENT_NOP_OUT, note_nop},
+    {EVENT_TASK_MANAGEMENT, note_function},
+    {EVENT_PROCESS_ENDED, note_process},
+    {EVENT_NODE_STATE, note_node},
 };
 
 void hosts_note(struct hosts *hosts, const char *line, size_t length)

@@ -33,7 +33,6 @@ static const char *const names[] = {
     [EVENT_LOGIN_REDIRECTED] = "login.redirected",
     [EVENT_LOGIN_REFUSED] = "login.refused",
     [EVENT_SESSION_OPENED] = "session.opened",
-    [EVENT_SESSION_PINGED] = "session.pinged",
     [EVENT_SESSION_CLOSED] = "session.closed",
     [EVENT_CONNECTION_CLOSED] = "connection.closed",
     [EVENT_TASK_MANAGEMENT] = "task_management",

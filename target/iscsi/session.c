@@ -116,30 +116,18 @@ void session_send_async(struct session *session, enum async_event event,
     session_send(session, bhs, data, async.data_length);
 }
 
-/* Its period is known with the second one, and told once. */
-static void note_nop(struct session *session)
-{
-    char isid[2 * ISID_SIZE + 3];
-
-    habits_note_nop(&session->habits, session->last_heard);
-    if (session->habits.nops != 2)
-        return;
-    text_format_binary(isid, session->isid, ISID_SIZE);
-    event(EVENT_SESSION_PINGED, text("initiator", session->initiator), text("isid", isid + 2),
-          number("tsih", session->tsih), text("target", session->target),
-          number("period_ms", habits_period_ms(&session->habits)));
-}
-
 /* A host that pings without end does not fill the record. */
 static void tell_ping(struct session *session)
 {
+    char isid[2 * ISID_SIZE + 3];
     double now = event_now();
 
     if (now - session->nop_told < NOP_EVENT_S)
         return;
     session->nop_told = now;
-    event(EVENT_NOP_OUT, text("initiator", session->initiator), text("target", session->target),
-          number("tsih", session->tsih));
+    text_format_binary(isid, session->isid, ISID_SIZE);
+    event(EVENT_NOP_OUT, text("initiator", session->initiator), text("isid", isid + 2),
+          text("target", session->target), number("tsih", session->tsih));
 }
 
 /* RFC 7143 11.18, 11.19: an echo, or the answer to our own ping. */
@@ -154,7 +142,7 @@ static const char *take_nop(struct session *session, const struct pdu *pdu)
         session->nop_tag = RESERVED_TAG;
     if (nop.task_tag == RESERVED_TAG)
         return NULL;
-    note_nop(session);
+    habits_note_nop(&session->habits, session->last_heard);
     tell_ping(session);
     if (length > most)
         length = most;

@@ -150,9 +150,11 @@ END_TEST
 START_TEST(pings_outlive_the_session_and_the_node)
 {
     log_in(0, PATH_A, 1, 1);
-    tell(10, "session.pinged", WHO "," PATH_A ",\"node\":1,\"tsih\":1,\"period_ms\":5000");
+    tell(5, "nop_out", WHO "," PATH_A ",\"node\":1,\"tsih\":1");
+    tell(10, "nop_out", WHO "," PATH_A ",\"node\":1,\"tsih\":1");
     tell(11, "process.ended", "\"name\":\"target\",\"node\":1,\"how\":\"was killed\"");
     ck_assert_uint_eq(the_host()->nops, 2);
+    ck_assert_int_eq(the_host()->nop_period_ms, 5000);
     log_in(12, PATH_A, 2, 1);
     tell(20, "session.closed",
          WHO "," PATH_A ",\"node\":2,\"tsih\":1,\"reason\":\"reset\",\"nop_outs\":3,"
