@@ -64,11 +64,11 @@ function Enable-Multipath {
         Enable-WindowsOptionalFeature -Online -FeatureName $name -NoRestart -WarningAction SilentlyContinue | Out-Null
         $feature = Get-WindowsOptionalFeature -Online -FeatureName $name
     }
-    if ($feature.State -ne 'Enabled') {
+    if ($feature.State -eq 'Enabled') {
+        Set-Claim $Kit
+    } elseif (-not $WhatIfPreference) {
         Write-Warning 'MPIO is there after a restart only: run this script once more then.'
-        return
     }
-    Set-Claim $Kit
 }
 
 function Set-Claim {

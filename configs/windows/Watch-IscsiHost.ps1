@@ -139,5 +139,5 @@ try {
         Start-Sleep -Seconds 1
     }
 } finally {
-    Write-Result $kit $from $samples.ToArray() $before
+    Write-Result $kit $from ($samples.ToArray()) $before
 }

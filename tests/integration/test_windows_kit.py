@@ -1,87 +1,21 @@
 """configs/windows: PowerShell that a parser accepts, calls with parameters that exist, one set of values."""
 
 import configparser
+import inspect
 import re
 
 import pytest
 
 import powershell
 from powershell import KIT, TREE
+from windows_machine import WindowsMachine
 
 SCRIPTS = ["Initialize", "Connect", "Test", "Watch", "Restore"]
-COMMON_PARAMETERS = {"ErrorAction", "WarningAction", "Confirm", "WhatIf", "Verbose"}
+COMMON_PARAMETERS = {"erroraction", "warningaction", "confirm", "whatif"}
 APPROVED_VERBS = {"Add", "Compare", "Connect", "ConvertFrom", "Enable", "Find", "Get", "New", "Save", "Select",
                   "Set", "Show", "Test", "Undo", "Write"}
 AUTOMATIC = {"_", "true", "false", "null", "psscriptroot", "pscmdlet", "whatifpreference", "lastexitcode",
              "erroractionpreference", "env:programdata"}
-
-# Cmdlets of Windows Server 2016 with those of their parameters that the kit may use.
-CMDLETS = {name: set(parameters.split()) for name, _, parameters in (line.strip().partition(" ") for line in """
-    Connect-IscsiTarget NodeAddress TargetPortalAddress InitiatorPortalAddress IsMultipathEnabled IsPersistent IsHeaderDigest IsDataDigest AuthenticationType ChapUsername ChapSecret
-    ConvertFrom-Json InputObject
-    ConvertTo-Json InputObject Depth
-    Disable-MSDSMAutomaticClaim BusType
-    Disable-WindowsOptionalFeature Online FeatureName NoRestart
-    Disconnect-IscsiTarget NodeAddress SessionIdentifier
-    Enable-MSDSMAutomaticClaim BusType
-    Enable-WindowsOptionalFeature Online FeatureName NoRestart
-    Export-Csv LiteralPath NoTypeInformation Encoding
-    ForEach-Object Process
-    Format-Table Property AutoSize Wrap
-    Get-ChildItem LiteralPath
-    Get-CimInstance Namespace ClassName
-    Get-Content LiteralPath Raw
-    Get-Date Format
-    Get-Disk IscsiSession Number
-    Get-DnsClient InterfaceIndex
-    Get-DnsClientServerAddress InterfaceIndex AddressFamily
-    Get-IscsiConnection IscsiSession
-    Get-IscsiSession SessionIdentifier
-    Get-IscsiTarget NodeAddress IscsiTargetPortal
-    Get-IscsiTargetPortal TargetPortalAddress
-    Get-Item LiteralPath
-    Get-MSDSMAutomaticClaimSettings
-    Get-MSDSMGlobalDefaultLoadBalancePolicy
-    Get-NetFirewallRule Name
-    Get-NetIPAddress InterfaceIndex
-    Get-NetRoute InterfaceIndex
-    Get-Service Name
-    Get-WinEvent FilterHashtable
-    Get-WindowsOptionalFeature Online FeatureName
-    Group-Object Property
-    Import-PowerShellDataFile LiteralPath
-    Join-Path
-    New-IscsiTargetPortal TargetPortalAddress AuthenticationType ChapUsername ChapSecret
-    New-Item Path ItemType Force
-    New-NetFirewallRule Name DisplayName Direction Protocol RemotePort Action
-    Out-Host
-    Out-Null
-    Remove-IscsiTargetPortal TargetPortalAddress
-    Remove-Item LiteralPath
-    Remove-ItemProperty LiteralPath Name
-    Remove-NetFirewallRule Name
-    Select-Object Property ExpandProperty Unique
-    Set-Content LiteralPath Encoding
-    Set-Disk Number IsOffline
-    Set-IscsiChapSecret ChapSecret
-    Set-ItemProperty LiteralPath Name Value Type
-    Set-MSDSMGlobalDefaultLoadBalancePolicy Policy
-    Set-Service Name StartupType
-    Set-StrictMode Version
-    Sort-Object Property Unique
-    Split-Path Path Parent Leaf
-    Start-Service Name
-    Start-Sleep Seconds
-    Stop-Service Name
-    Test-Path LiteralPath
-    Unregister-IscsiSession SessionIdentifier
-    Update-HostStorageCache
-    Update-IscsiTargetPortal TargetPortalAddress
-    Where-Object FilterScript
-    Write-Host
-    Write-Warning
-    iscsicli.exe""".strip().splitlines())}
-
 
 @pytest.fixture(scope="module")
 def kit():
@@ -154,29 +88,30 @@ def used(command):
     elements = command.first("command_elements")
     if elements is None:
         return set()
-    names = {node.text[1:] for node in elements.named("command_parameter")}
+    names = {node.text[1:].lower() for node in elements.named("command_parameter")}
     function = command.above("function_statement", "program")
     for node in elements.named("variable"):
         if node.text.startswith("@"):
             for assignment in function.all("assignment_expression"):
                 if assignment.children[0].text.lower() == f"${node.text[1:]}".lower():
-                    names |= {key.text for key in assignment.all("key_expression")}
-    return names
+                    names |= {key.text.lower() for key in assignment.all("key_expression")}
+    return names - COMMON_PARAMETERS
 
 
 def test_every_call_is_of_something_that_exists_with_parameters_that_it_has(kit):
-    bad = []
+    machine, bad = WindowsMachine(), []
     for name, tree in kit.items():
-        known = {function: set(parameters(node)) for other in dot_sourced(kit, name)
-                 for function, node in functions(kit[other]).items()}
+        known = {function: {parameter.lower() for parameter in parameters(node)}
+                 for other in dot_sourced(kit, name) for function, node in functions(kit[other]).items()}
         for command in tree.all("command"):
             called = command.first("command_name")
             if called is None:
                 continue
-            has = known.get(called.text, CMDLETS.get(called.text))
+            cmdlet = machine.find(called.text)
+            has = known.get(called.text, cmdlet and {item.lower() for item in inspect.signature(cmdlet).parameters})
             if has is None:
                 bad.append(f"{name}:{command.line}: {called.text} does not exist")
-            elif used(command) - has - COMMON_PARAMETERS:
+            elif used(command) - has:
                 bad.append(f"{name}:{command.line}: {called.text} has no {used(command) - has}")
     assert not bad, "\n".join(bad)
 
