@@ -1,6 +1,7 @@
 #include "sim-cluster/console.h"
 
 #include "target/base/event.h"
+#include "target/base/memory.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -138,26 +139,71 @@ static void print_time(FILE *file, const json_t *event)
     fprintf(file, "%s%.4s  ", clock, fraction);
 }
 
+enum { ROWS = sizeof(lines) / sizeof(*lines) };
+
+/* ROWS: a kind without one. */
+static size_t row_of(const json_t *event)
+{
+    const char *name = json_string_value(json_object_get(event, "event"));
+    size_t row = 0;
+
+    while (row < ROWS && (!name || strcmp(lines[row].name, name)))
+        row++;
+    return row;
+}
+
+static void print_words(FILE *file, const json_t *event)
+{
+    size_t row = row_of(event);
+
+    if (row < ROWS)
+        print_sentence(file, lines[row].sentence, event);
+    else
+        print_fields(file, json_string_value(json_object_get(event, "event")), event);
+}
+
 void console_print_event(FILE *file, const json_t *event, bool is_verbose)
 {
     static const char *const colours[] = {"", "\033[32m", "\033[31m", "\033[33m"};
-    const char *name = json_string_value(json_object_get(event, "event")), *colour = "";
-    size_t row = 0, count = sizeof(lines) / sizeof(*lines);
+    const char *colour = "";
+    size_t row = row_of(event);
 
-    if (!name)
+    if (!json_is_string(json_object_get(event, "event")) ||
+        (console_is_detail(event) && !is_verbose))
         return;
-    while (row < count && strcmp(lines[row].name, name))
-        row++;
-    if (row < count && lines[row].is_detail && !is_verbose)
-        return;
-    if (row < count && isatty(fileno(file)))
+    if (row < ROWS && isatty(fileno(file)))
         colour = colours[lines[row].tone];
     print_time(file, event);
     fputs(colour, file);
-    if (row < count)
-        print_sentence(file, lines[row].sentence, event);
-    else
-        print_fields(file, name, event);
+    print_words(file, event);
     fputs(*colour ? "\033[0m\n" : "\n", file);
     fflush(file);
+}
+
+bool console_is_detail(const json_t *event)
+{
+    size_t row = row_of(event);
+
+    return row < ROWS && lines[row].is_detail;
+}
+
+const char *console_tone(const json_t *event)
+{
+    static const char *const tones[] = {"plain", "good", "bad", "notable"};
+    size_t row = row_of(event);
+
+    return row < ROWS ? tones[lines[row].tone] : tones[PLAIN];
+}
+
+char *console_sentence(const json_t *event)
+{
+    char *words = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&words, &size);
+
+    if (!memory)
+        return memory_copy_text("");
+    print_words(memory, event);
+    fclose(memory);
+    return words;
 }

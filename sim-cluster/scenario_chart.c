@@ -1,289 +1,247 @@
 #include "sim-cluster/scenario_chart.h"
 
+#include "sim-cluster/scenario_chart_parts.h"
 #include "sim-cluster/scenario_report.h"
-#include "target/base/event.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 1100, LEFT = 150, RIGHT = 1090, LANE = 30, PLOT = 110, TICKS = 10 };
+enum { HEAD = 16, MARK_ROW = 20, MARK_ROWS = 4, MARK_RADIUS = 8, AXIS = 26, TICKS_MOST = 12 };
 
-struct chart {
-    FILE *file;
-    const json_t *record, *events;
-    double begun, ended; /* Unix time: the left and the right edge */
-    int y;               /* of the next lane */
-};
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
-static double time_of(const json_t *object, const char *key)
-{
-    return event_parse_time(text_of(object, key));
-}
-
-static double x_of(const struct chart *chart, double time)
+double chart_x(const struct chart *chart, double time)
 {
     double share = (time - chart->begun) / (chart->ended - chart->begun);
 
-    return LEFT + (share < 0 ? 0 : share > 1 ? 1 : share) * (RIGHT - LEFT);
+    return CHART_LEFT + (share < 0 ? 0 : share > 1 ? 1 : share) * (CHART_RIGHT - CHART_LEFT);
 }
 
-static bool is_event(const json_t *event, const char *kind)
+void chart_begin_lane(struct chart *chart, const char *name, const char *unit, double height)
 {
-    return !strcmp(text_of(event, "event"), kind);
-}
-
-/* ---- parts ---- */
-
-static void write_bar(const struct chart *chart, double from, double to, int y, int height,
-                      const char *class, const char *tip)
-{
-    double x = x_of(chart, from), width = x_of(chart, to) - x;
-
-    fprintf(chart->file,
-            "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>", class, x,
-            y, width < 1.5 ? 1.5 : width, height);
-    scenario_write_escaped(chart->file, tip);
-    fputs("</title></rect>\n", chart->file);
-}
-
-static void write_label(const struct chart *chart, double x, int y, const char *class,
-                        const char *label)
-{
-    fprintf(chart->file, "<text class=\"%s\" x=\"%.1f\" y=\"%d\">", class, x, y);
-    scenario_write_escaped(chart->file, label);
-    fputs("</text>\n", chart->file);
-}
-
-static void write_lane(struct chart *chart, const char *name, int height)
-{
-    fprintf(chart->file, "<line class=\"lane\" x1=\"0\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", WIDTH,
-            chart->y, chart->y);
-    write_label(chart, 4, chart->y + 19, "name", name);
+    svg_line(chart->file, "lane", 0, chart->y, CHART_WIDTH, chart->y);
+    svg_text(chart->file, "name", 4, chart->y + (height < 40 ? 17 : 20), name);
+    if (unit)
+        svg_text(chart->file, "small faint", 4, chart->y + 36, unit);
     chart->y += height;
 }
 
-/* ---- nodes ---- */
+/* ---- steps ---- */
 
-/* From event `index` on until the next one about the same node's state. */
-static void write_state(const struct chart *chart, size_t index, int y)
+/* The first command of each step, as they began; owned. */
+static json_t *steps_of(const json_t *record)
 {
-    const json_t *event = json_array_get(chart->events, index);
-    double end = chart->ended;
-    char class[32], tip[64];
+    json_t *steps = json_array(), *step;
+    size_t i, at;
 
-    for (size_t i = index + 1; i < json_array_size(chart->events); i++) {
-        const json_t *next = json_array_get(chart->events, i);
+    json_array_foreach (json_object_get(record, "steps"), i, step) {
+        const char *name = record_text(step, "name");
+        bool is_known = false;
 
-        if (is_event(next, "node.state") && number_of(next, "node") == number_of(event, "node")) {
-            end = time_of(next, "time");
-            break;
-        }
-    }
-    if (!strcmp(text_of(event, "state"), "up"))
-        return;
-    snprintf(class, sizeof(class), "state %.20s", text_of(event, "state"));
-    snprintf(tip, sizeof(tip), "node %lld %.20s for %.2f s", number_of(event, "node"),
-             text_of(event, "state"), end - time_of(event, "time"));
-    write_bar(chart, time_of(event, "time"), end, y, LANE, class, tip);
-}
-
-static bool ends_session(const json_t *event, const json_t *opened)
-{
-    if (number_of(event, "node") != number_of(opened, "node"))
-        return false;
-    return (is_event(event, "session.closed") &&
-            number_of(event, "tsih") == number_of(opened, "tsih")) ||
-           (is_event(event, "process.ended") && !strcmp(text_of(event, "name"), "target"));
-}
-
-static void write_session(const struct chart *chart, double from, size_t next, const json_t *opened,
-                          int y)
-{
-    double end = chart->ended;
-    char tip[300];
-
-    for (size_t i = next; i < json_array_size(chart->events); i++)
-        if (ends_session(json_array_get(chart->events, i), opened)) {
-            end = time_of(json_array_get(chart->events, i), "time");
-            break;
-        }
-    snprintf(tip, sizeof(tip), "%.120s at %.120s, %.2f s", text_of(opened, "initiator"),
-             text_of(opened, "target"), end - from);
-    write_bar(chart, from, end, y + 8, LANE - 16, "session", tip);
-}
-
-static void write_node(struct chart *chart, const json_t *node)
-{
-    char name[64];
-    int y = chart->y;
-
-    snprintf(name, sizeof(name), "node %lld", number_of(node, "node"));
-    write_lane(chart, name, LANE);
-    for (size_t i = 0; i < json_array_size(chart->events); i++) {
-        const json_t *event = json_array_get(chart->events, i);
-
-        if (number_of(event, "node") != number_of(node, "node"))
-            continue;
-        if (is_event(event, "node.state"))
-            write_state(chart, i, y);
-        if (is_event(event, "session.opened") && json_is_string(json_object_get(event, "target")))
-            write_session(chart, time_of(event, "time"), i + 1, event, y);
-    }
-}
-
-static void write_nodes(struct chart *chart)
-{
-    const json_t *status = json_object_get(json_object_get(chart->record, "places"), "status");
-    size_t i;
-    json_t *node;
-
-    json_array_foreach (json_object_get(status, "nodes"), i, node)
-        write_node(chart, node);
-}
-
-/* ---- faults ---- */
-
-static void write_faults(struct chart *chart)
-{
-    int y = chart->y;
-    char tip[200];
-
-    write_lane(chart, "faults", LANE);
-    for (size_t i = 0; i < json_array_size(chart->events); i++) {
-        const json_t *event = json_array_get(chart->events, i);
-        double end = chart->ended;
-
-        if (is_event(event, "fault.hit"))
-            write_bar(chart, time_of(event, "time"), time_of(event, "time"), y + 6, LANE - 12,
-                      "hit", text_of(event, "kind"));
-        if (!is_event(event, "fault.set"))
-            continue;
-        for (size_t j = i + 1; j < json_array_size(chart->events); j++) {
-            const json_t *cleared = json_array_get(chart->events, j);
-
-            if (is_event(cleared, "fault.cleared") &&
-                !strcmp(text_of(cleared, "fault"), text_of(event, "fault"))) {
-                end = time_of(cleared, "time");
+        for (at = 0; at < json_array_size(steps); at++)
+            is_known |= !strcmp(record_text(json_array_get(steps, at), "name"), name);
+        for (at = 0; at < json_array_size(steps); at++)
+            if (record_time(json_array_get(steps, at), "at") > record_time(step, "at"))
                 break;
-            }
-        }
-        snprintf(tip, sizeof(tip), "%.40s: %.140s", text_of(event, "fault"),
-                 text_of(event, "rule"));
-        write_bar(chart, time_of(event, "time"), end, y + 4, LANE - 8, "fault", tip);
+        if (!is_known)
+            json_array_insert(steps, at, step);
     }
+    return steps;
 }
 
-static void write_steps(struct chart *chart, int bottom)
+/* A number at the top and a line down from it; close ones are set one below the other. */
+static void write_marks(const struct chart *chart, double bottom)
+{
+    json_t *steps = steps_of(chart->record), *step;
+    double last = 0;
+    int row = 0;
+    size_t i;
+
+    json_array_foreach (steps, i, step) {
+        double x = chart_x(chart, record_time(step, "at")), y;
+        char number[24];
+
+        row = i && x - last < 2 * MARK_RADIUS + 2 ? (row + 1) % MARK_ROWS : 0;
+        last = x;
+        y = HEAD + row * MARK_ROW + MARK_RADIUS;
+        snprintf(number, sizeof(number), "%zu", i + 1);
+        svg_line(chart->file, "step", x, y, x, bottom);
+        fprintf(chart->file, "<circle class=\"step\" cx=\"%.1f\" cy=\"%.1f\" r=\"%d\"/>\n", x, y,
+                MARK_RADIUS);
+        svg_text(chart->file, "small mark", x, y + 4, number);
+    }
+    json_decref(steps);
+}
+
+static double marks_height(const struct chart *chart)
+{
+    json_t *steps = steps_of(chart->record), *step;
+    double last = 0;
+    int row = 0, rows = 1;
+    size_t i;
+
+    json_array_foreach (steps, i, step) {
+        double x = chart_x(chart, record_time(step, "at"));
+
+        row = i && x - last < 2 * MARK_RADIUS + 2 ? (row + 1) % MARK_ROWS : 0;
+        rows = row + 1 > rows ? row + 1 : rows;
+        last = x;
+    }
+    json_decref(steps);
+    return rows * MARK_ROW;
+}
+
+static void list_commands(FILE *file, const json_t *record, const char *name)
 {
     size_t i;
-    json_t *step;
+    const json_t *step;
+    const char *between = "";
 
-    json_array_foreach (json_object_get(chart->record, "steps"), i, step) {
-        double x = x_of(chart, time_of(step, "at"));
-
-        fprintf(chart->file, "<line class=\"step\" x1=\"%.1f\" x2=\"%.1f\" y1=\"34\" y2=\"%d\"/>\n",
-                x, x, bottom);
-        write_label(chart, x + 3, 14 + 12 * (int)(i % 2), "label", text_of(step, "did"));
-    }
-}
-
-/* ---- the load ---- */
-
-static void write_stalls(struct chart *chart)
-{
-    const json_t *stalls = json_object_get(json_object_get(chart->record, "probe"), "stalls");
-    int y = chart->y;
-    char tip[200];
-    size_t i;
-    json_t *stall;
-
-    write_lane(chart, "stalls", LANE);
-    json_array_foreach (stalls, i, stall) {
-        double at = time_of(stall, "at"), ms = (double)number_of(stall, "ms");
-
-        snprintf(tip, sizeof(tip), "%.0f ms: %.120s", ms, text_of(stall, "why"));
-        write_bar(chart, at, at + ms / 1000, y + 4, LANE - 8, "stall", tip);
-        if (ms >= 200) {
-            snprintf(tip, sizeof(tip), "%.0f ms", ms);
-            write_label(chart, x_of(chart, at) + 3, y + 19, "label", tip);
+    json_array_foreach (json_object_get(record, "steps"), i, step)
+        if (!strcmp(record_text(step, "name"), name)) {
+            fprintf(file, "%s<code>", between);
+            scenario_write_escaped(file, record_text(step, "did"));
+            fputs("</code>", file);
+            if (record_number(step, "code"))
+                fputs(" <b class=\"no\">failed</b>", file);
+            between = ", ";
         }
-    }
 }
 
-static void write_plot(struct chart *chart, const char *key, const char *name, double unit)
+static void write_step_list(FILE *file, const json_t *record)
 {
-    const json_t *timeline = json_object_get(json_object_get(chart->record, "probe"), "timeline");
-    const json_t *values = json_object_get(timeline, key);
-    double begun = time_of(timeline, "begun"), step = (double)number_of(timeline, "step_ms") / 1000;
-    double most = 1;
-    char label[64];
+    json_t *steps = steps_of(record), *step;
+    size_t i;
 
-    for (size_t i = 0; i < json_array_size(values); i++) {
-        double value = (double)json_integer_value(json_array_get(values, i));
-
-        most = value > most ? value : most;
+    if (json_array_size(steps))
+        fputs("<ol class=\"steps\">\n", file);
+    json_array_foreach (steps, i, step) {
+        fprintf(file, "<li><span>%.2f s</span> ",
+                record_time(step, "at") - record_time(record, "steady"));
+        scenario_write_escaped(file, record_text(step, "name"));
+        fputs(": ", file);
+        list_commands(file, record, record_text(step, "name"));
+        fputs("</li>\n", file);
     }
-    write_lane(chart, name, PLOT);
-    snprintf(label, sizeof(label), "top: %.4g", most * unit);
-    write_label(chart, 4, chart->y - PLOT + 36, "label", label);
-    fprintf(chart->file, "<polyline class=\"%s\" points=\"", key);
-    for (size_t i = 0; i < json_array_size(values); i++)
-        fprintf(chart->file, "%.1f,%.1f ", x_of(chart, begun + ((double)i + 0.5) * step),
-                chart->y - 2 -
-                    (double)json_integer_value(json_array_get(values, i)) / most * (PLOT - 8));
-    fputs("\"/>\n", chart->file);
+    if (json_array_size(steps))
+        fputs("</ol>\n", file);
+    json_decref(steps);
 }
 
-static void write_axis(struct chart *chart)
+/* ---- time ---- */
+
+static double tick_step(double seconds)
 {
-    double steady = time_of(chart->record, "steady"), zero = steady ? steady : chart->begun;
+    static const double steps[] = {0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800};
+    size_t i = 0;
+
+    while (i + 1 < sizeof(steps) / sizeof(*steps) && seconds / steps[i] > TICKS_MOST)
+        i++;
+    return steps[i];
+}
+
+static void write_ticks(const struct chart *chart)
+{
+    double step = tick_step(chart->ended - chart->begun);
     char label[32];
 
-    for (int i = 0; i <= TICKS; i++) {
-        double at = chart->begun + (chart->ended - chart->begun) * i / TICKS;
+    for (double at = ceil((chart->begun - chart->zero) / step) * step;
+         chart->zero + at <= chart->ended; at += step) {
+        double x = chart_x(chart, chart->zero + at);
 
-        snprintf(label, sizeof(label), "%.1f s", at - zero);
-        fprintf(chart->file, "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"34\" y2=\"%d\"/>\n",
-                x_of(chart, at), x_of(chart, at), chart->y);
-        write_label(chart, x_of(chart, at) - 14, chart->y + 14, "label", label);
+        snprintf(label, sizeof(label), "%.*f s", step < 1 ? 1 : 0, fabs(at) < 1e-9 ? 0 : at);
+        svg_line(chart->file, "tick", x, HEAD, x, chart->y);
+        svg_text(chart->file, "small centred", x, chart->y + 15, label);
     }
+}
+
+/* Before the steady state and after the steps: nothing that is judged. */
+static void write_phase(const struct chart *chart, double from, double to, const char *name)
+{
+    double x = chart_x(chart, from), width = chart_x(chart, to) - x;
+
+    if (!from || !to || width < 1)
+        return;
+    svg_rectangle(chart->file, "phase", x, 0, width, chart->y, name);
+    if (width > svg_width_of(name) + 6)
+        svg_text(chart->file, "small faint centred", x + width / 2, 11, name);
+}
+
+/* ---- all ---- */
+
+static void write_background(struct chart *chart)
+{
+    double over = record_time(chart->record, "over");
+
+    write_phase(chart, chart->begun, chart->zero, "getting steady");
+    write_phase(chart, over, chart->ended, "healing");
+    chart_write_shades(chart);
+    write_ticks(chart);
+    write_marks(chart, chart->y);
+}
+
+static void write_legend(FILE *file, bool has_probe)
+{
+    static const struct {
+        const char *class, *what;
+        bool needs_probe;
+    } entries[] = {
+        {"session", "session", false},
+        {"floating", "floating IP held", false},
+        {"down", "node down, off or isolated", false},
+        {"frozen", "frozen", false},
+        {"draining", "draining", false},
+        {"fault", "fault rule, and its shade", false},
+        {"hit", "it strikes", false},
+        {"stall", "no answer", true},
+    };
+
+    fputs("<p class=\"legend\">", file);
+    for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++)
+        if (has_probe || !entries[i].needs_probe)
+            fprintf(file, "<span><i class=\"%s\"></i>%s</span> ", entries[i].class,
+                    entries[i].what);
+    fputs("</p>\n", file);
+}
+
+static struct chart begin_chart(const json_t *record)
+{
+    struct chart chart = {.record = record,
+                          .events = json_object_get(record, "events"),
+                          .sessions = scenario_sessions_of(record),
+                          .begun = record_time(record, "begun"),
+                          .ended = record_time(record, "ended"),
+                          .zero = record_time(record, "steady")};
+
+    if (chart.ended <= chart.begun)
+        chart.ended = chart.begun + 1;
+    if (!chart.zero)
+        chart.zero = chart.begun;
+    chart.y = HEAD + marks_height(&chart);
+    return chart;
 }
 
 void scenario_chart_write(FILE *file, const json_t *record)
 {
-    struct chart chart = {.file = file, .record = record, .y = 36};
-    bool has_probe = json_is_object(json_object_get(record, "probe"));
-    size_t nodes = json_array_size(
-        json_object_get(json_object_get(json_object_get(record, "places"), "status"), "nodes"));
-    int height = 60 + LANE * (int)(nodes + 1) + (has_probe ? LANE + 2 * PLOT : 0);
+    struct chart chart = begin_chart(record);
+    char *lanes = NULL;
+    size_t size = 0;
 
-    chart.events = json_object_get(record, "events");
-    chart.begun = time_of(record, "begun");
-    chart.ended = time_of(record, "ended");
-    if (chart.ended <= chart.begun)
-        chart.ended = chart.begun + 1;
-    fprintf(file, "<svg viewBox=\"0 0 %d %d\" xmlns=\"http://www.w3.org/2000/svg\">\n", WIDTH,
-            height);
-    write_nodes(&chart);
-    write_faults(&chart);
-    if (has_probe) {
-        write_stalls(&chart);
-        write_plot(&chart, "operations", "operations per second", 1000.0 / 100);
-        write_plot(&chart, "longest_us", "slowest answer, ms", 1e-3);
-    }
-    write_axis(&chart);
-    write_steps(&chart, chart.y);
+    chart.file = open_memstream(&lanes, &size);
+    if (!chart.file)
+        return;
+    chart_write_nodes(&chart);
+    chart_write_faults(&chart);
+    chart_write_load(&chart);
+    fclose(chart.file);
+    chart.file = file;
+    fprintf(file, "<svg viewBox=\"0 0 %d %.0f\" xmlns=\"http://www.w3.org/2000/svg\">\n",
+            CHART_WIDTH, chart.y + AXIS);
+    write_background(&chart);
+    fputs(lanes, file);
+    svg_line(file, "lane", 0, chart.y, CHART_WIDTH, chart.y);
     fputs("</svg>\n", file);
+    write_legend(file, json_is_object(json_object_get(record, "probe")));
+    write_step_list(file, record);
+    scenario_sessions_free(&chart.sessions);
+    free(lanes);
 }

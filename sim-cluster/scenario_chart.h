@@ -1,4 +1,5 @@
-/* The timeline of a scenario as SVG: who was where, what was done, how the load fared. */
+/* The timeline of a scenario as SVG, with a legend: who was where, what was done and broken, how
+ * the load fared. */
 #pragma once
 
 #include <jansson.h>

@@ -1,32 +1,10 @@
 /* The report for people: one page that needs nothing else. */
 #include "sim-cluster/console.h"
 #include "sim-cluster/scenario_chart.h"
+#include "sim-cluster/scenario_page.h"
 #include "sim-cluster/scenario_report.h"
-#include "target/base/event.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-static const char STYLE[] =
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1100px;color:#222}"
-    "h1 b{padding:.1em .5em;border-radius:.3em;color:#fff;font-size:.7em;vertical-align:middle}"
-    ".passed{background:#2a7d3f}.failed{background:#b3261e}table{border-collapse:collapse;width:"
-    "100%}"
-    "td,th{text-align:left;padding:.25em .6em;border-bottom:1px solid #ddd;vertical-align:top}"
-    "code,pre{font:12px/1.5 ui-monospace,monospace}pre{overflow:auto;max-height:40em}"
-    "td.no{color:#b3261e;font-weight:bold}td.yes{color:#2a7d3f}svg{width:100%;background:#fcfcfc}"
-    "svg text{font:11px system-ui,sans-serif;fill:#333}.lane{stroke:#ddd}.tick{stroke:#eee}"
-    ".step{stroke:#c60;stroke-dasharray:3 2}.state{fill:#f3c6c2}.state.frozen{fill:#c5d9f4}"
-    ".state.draining{fill:#f5e6b3}.state.isolated{fill:#f3d3b4}.session{fill:#2a7d3f}"
-    ".fault{fill:#f0c040;opacity:.6}.hit{fill:#b3261e}.stall{fill:#b3261e;opacity:.75}"
-    "polyline{fill:none;stroke-width:1.3}.operations{stroke:#1a56b0}.longest_us{stroke:#8a2be2}";
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
 
 static void write_cell(FILE *file, const char *text)
 {
@@ -35,136 +13,107 @@ static void write_cell(FILE *file, const char *text)
     fputs("</td>", file);
 }
 
+/* ---- what was expected ---- */
+
+static void write_verdict(FILE *file, bool passed, const char *what, const char *evidence)
+{
+    fprintf(file, "<tr%s><td class=\"%s\">%s</td><td><code>", passed ? "" : " class=\"broken\"",
+            passed ? "yes" : "no", passed ? "\xe2\x9c\x93 holds" : "\xe2\x9c\x97 fails");
+    scenario_write_escaped(file, what);
+    fputs("</code></td>", file);
+    write_cell(file, evidence);
+    fputs("</tr>\n", file);
+}
+
+/* Those that fail come first. */
 static void write_expectations(FILE *file, const json_t *record)
 {
     size_t i;
-    json_t *entry;
+    const json_t *entry;
 
     fputs("<h2>What was expected</h2><table>\n", file);
-    json_array_foreach (json_object_get(record, "expectations"), i, entry) {
-        int passed = json_is_true(json_object_get(entry, "passed"));
-
-        fprintf(file, "<tr><td class=\"%s\">%s</td>", passed ? "yes" : "no",
-                passed ? "ok" : "failed");
-        write_cell(file, text_of(entry, "what"));
-        write_cell(file, text_of(entry, "evidence"));
-        fputs("</tr>\n", file);
-    }
-    json_array_foreach (json_object_get(record, "trouble"), i, entry) {
-        fputs("<tr><td class=\"no\">failed</td><td>the run</td>", file);
-        write_cell(file, json_string_value(entry));
-        fputs("</tr>\n", file);
-    }
-    fputs("</table>\n", file);
-}
-
-/* ---- stalls ---- */
-
-/* The first event of the kind during the stall, in ms after its begin; -1: none. */
-static double find_during(const json_t *record, const char *kind, double from, double to)
-{
-    size_t i;
-    json_t *event;
-
-    json_array_foreach (json_object_get(record, "events"), i, event) {
-        double at = event_parse_time(text_of(event, "time"));
-
-        if (!strcmp(text_of(event, "event"), kind) && at >= from && at <= to)
-            return (at - from) * 1000;
-    }
-    return -1;
-}
-
-static void write_moment(FILE *file, double ms)
-{
-    if (ms < 0)
-        fputs("<td>-</td>", file);
-    else
-        fprintf(file, "<td>%.0f</td>", ms);
-}
-
-static void write_stage(FILE *file, const json_t *stall, const char *key)
-{
-    const json_t *ms = json_object_get(json_object_get(stall, "stages"), key);
-
-    write_moment(file, ms ? (double)json_integer_value(ms) : -1);
-}
-
-static void write_stalls(FILE *file, const json_t *record)
-{
-    const json_t *stalls = json_object_get(json_object_get(record, "probe"), "stalls");
-    double steady = event_parse_time(text_of(record, "steady"));
-    size_t i;
-    json_t *stall;
-
-    if (!json_array_size(stalls))
-        return;
-    fputs("<h2>Stalls</h2><p>Milliseconds after the last answer before it.</p><table><tr><th>at, "
-          "s</th>"
-          "<th>lost</th><th>detected</th><th>fenced</th><th>moved</th><th>connected</th>"
-          "<th>redirected</th><th>logged in</th><th>first answer</th><th>why</th></tr>\n",
-          file);
-    json_array_foreach (stalls, i, stall) {
-        double at = event_parse_time(text_of(stall, "at"));
-        double end = at + (double)json_integer_value(json_object_get(stall, "ms")) / 1000;
-
-        fprintf(file, "<tr><td>%.2f</td>", at - steady);
-        write_stage(file, stall, "lost_ms");
-        write_moment(file, find_during(record, "node.failed", at - 0.01, end));
-        write_moment(file, find_during(record, "node.fenced", at - 0.01, end));
-        write_moment(file, find_during(record, "target.moved", at - 0.01, end));
-        write_stage(file, stall, "connected_ms");
-        write_stage(file, stall, "redirected_ms");
-        write_stage(file, stall, "logged_in_ms");
-        fprintf(file, "<td><b>%.0f</b></td>", (end - at) * 1000);
-        write_cell(file, text_of(stall, "why"));
-        fputs("</tr>\n", file);
-    }
+    json_array_foreach (json_object_get(record, "trouble"), i, entry)
+        write_verdict(file, false, "the run", json_string_value(entry));
+    for (int passed = 0; passed <= 1; passed++)
+        json_array_foreach (json_object_get(record, "expectations"), i, entry)
+            if (json_is_true(json_object_get(entry, "passed")) == passed)
+                write_verdict(file, passed, record_text(entry, "what"),
+                              record_text(entry, "evidence"));
     fputs("</table>\n", file);
 }
 
 /* ---- events ---- */
 
+static void write_event(FILE *file, const json_t *record, const json_t *event)
+{
+    char *sentence = console_sentence(event);
+
+    fprintf(file, "<tr class=\"%s\"><td class=\"number\">%.3f s</td><td><code>%s</code></td>",
+            console_tone(event), record_time(event, "time") - record_time(record, "steady"),
+            record_text(event, "event"));
+    write_cell(file, sentence);
+    fputs("</tr>\n", file);
+    free(sentence);
+}
+
+static void write_all_events(FILE *file, const json_t *events)
+{
+    size_t i;
+    const json_t *event;
+
+    fprintf(file, "<details><summary>All %zu events as recorded</summary><pre>\n",
+            json_array_size(events));
+    json_array_foreach (events, i, event) {
+        char *line = json_dumps(event, JSON_COMPACT);
+
+        scenario_write_escaped(file, line);
+        fputc('\n', file);
+        free(line);
+    }
+    fputs("</pre></details>\n", file);
+}
+
 static void write_events(FILE *file, const json_t *record)
 {
-    char *lines = NULL;
-    size_t size = 0, i;
-    FILE *memory = open_memstream(&lines, &size);
-    json_t *event;
+    const json_t *events = json_object_get(record, "events"), *event;
+    size_t i;
 
-    if (!memory)
-        return;
-    json_array_foreach (json_object_get(record, "events"), i, event)
-        console_print_event(memory, event, true);
-    fclose(memory);
-    fputs("<h2>Events</h2><pre>", file);
-    scenario_write_escaped(file, lines);
-    fputs("</pre>\n", file);
-    free(lines);
+    fputs("<h2>What happened</h2><table class=\"events\">\n", file);
+    json_array_foreach (events, i, event)
+        if (!console_is_detail(event))
+            write_event(file, record, event);
+    fputs("</table>\n", file);
+    write_all_events(file, events);
 }
+
+/* ---- the page ---- */
 
 static void write_head(FILE *file, const json_t *record)
 {
-    int passed = json_is_true(json_object_get(record, "passed"));
+    const char *verdict = json_is_true(json_object_get(record, "passed")) ? "passed" : "failed";
 
-    fputs("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>", file);
-    scenario_write_escaped(file, text_of(record, "title"));
-    fprintf(file, "</title><style>%s</style>\n<h1>", STYLE);
-    scenario_write_escaped(file, text_of(record, "title"));
-    fprintf(file, " <b class=\"%s\">%s</b></h1>\n<p>", passed ? "passed" : "failed",
-            passed ? "passed" : "failed");
-    scenario_write_escaped(file, text_of(record, "scenario"));
-    fprintf(file, ", seed %lld, begun %s</p>\n",
-            (long long)json_integer_value(json_object_get(record, "seed")),
-            text_of(record, "begun"));
+    fputs("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
+          "<meta name=\"viewport\" content=\"width=device-width\"><title>",
+          file);
+    scenario_write_escaped(file, record_text(record, "title"));
+    fprintf(file, " - %s</title><style>%s</style>\n<h1><span class=\"badge %s\">%s</span>", verdict,
+            scenario_style, verdict, *verdict == 'p' ? "PASSED" : "FAILED");
+    scenario_write_escaped(file, record_text(record, "title"));
+    fputs("</h1>\n<p class=\"faint\">", file);
+    scenario_write_escaped(file, record_text(record, "scenario"));
+    fprintf(file, ", seed %lld, %.10s %.8s UTC, %.1f s</p>\n", record_number(record, "seed"),
+            record_text(record, "begun"), record_text(record, "begun") + 11,
+            record_time(record, "ended") - record_time(record, "begun"));
 }
 
 void scenario_write_html(FILE *file, const json_t *record)
 {
     write_head(file, record);
-    scenario_chart_write(file, record);
+    scenario_page_write_figures(file, record);
     write_expectations(file, record);
-    write_stalls(file, record);
+    fputs("<h2>Timeline</h2>\n", file);
+    scenario_chart_write(file, record);
+    scenario_page_write_stalls(file, record);
     write_events(file, record);
     fputs("</html>\n", file);
 }

@@ -25,15 +25,3 @@ bool record_is_event(const json_t *event, const char *kind)
 {
     return !strcmp(record_text(event, "event"), kind);
 }
-
-bool record_ends_session(const json_t *event, const json_t *opened)
-{
-    if (!json_equal(json_object_get(event, "node"), json_object_get(opened, "node")))
-        return false;
-    if (record_is_event(event, "session.closed"))
-        return json_equal(json_object_get(event, "initiator"),
-                          json_object_get(opened, "initiator")) &&
-               json_equal(json_object_get(event, "target"), json_object_get(opened, "target")) &&
-               json_equal(json_object_get(event, "tsih"), json_object_get(opened, "tsih"));
-    return record_is_event(event, "process.ended") && !strcmp(record_text(event, "name"), "target");
-}

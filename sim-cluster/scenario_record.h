@@ -12,5 +12,3 @@ long long record_number(const json_t *object, const char *key);
 double record_time(const json_t *object, const char *key);
 
 bool record_is_event(const json_t *event, const char *kind);
-/* Does `event` end the session that `opened` has opened: its own end, or its node's process? */
-bool record_ends_session(const json_t *event, const json_t *opened);

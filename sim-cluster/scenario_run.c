@@ -294,6 +294,28 @@ static void go_through_steps(struct running *running, int seed)
     scenario_steps_free(&running->steps);
 }
 
+static int compare_times(const void *left, const void *right)
+{
+    const json_t *const *a = left, *const *b = right;
+
+    return strcmp(json_string_value(json_object_get(*a, "time")),
+                  json_string_value(json_object_get(*b, "time")));
+}
+
+/* Several processes tell, and what is told later may have been earlier. */
+static void sort_events(json_t *events)
+{
+    size_t count = json_array_size(events);
+    json_t **sorted = memory_new(count * sizeof(json_t *) + 1);
+
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = json_incref(json_array_get(events, i));
+    qsort(sorted, count, sizeof(json_t *), compare_times);
+    for (size_t i = 0; i < count; i++)
+        json_array_set_new(events, i, sorted[i]);
+    free(sorted);
+}
+
 static json_t *new_record(const struct scenario *scenario, int seed)
 {
     return json_pack("{s:s, s:s, s:i, s:[], s:[], s:[], s:n}", "scenario", scenario->path, "title",
@@ -321,6 +343,7 @@ json_t *scenario_run(const struct scenario *scenario, struct scenario_cluster *c
         note_trouble(&running, memory_copy_text("it was interrupted"));
     while (take_event(&running, 0))
         ;
+    sort_events(running.events);
     note_time(&running, "ended");
     return running.record;
 }

@@ -1,3 +1,4 @@
+#include "sim-cluster/console.h"
 #include "sim-cluster/scenario_verdicts.h"
 #include "sim-cluster/scenario_words.h"
 #include "target/base/memory.h"
@@ -18,12 +19,12 @@ static const json_t *find_event(const char *pattern, const json_t *record)
 
 static char *show_event(const json_t *event, const json_t *record)
 {
-    char *line = json_dumps(event, JSON_COMPACT);
+    char *sentence = console_sentence(event);
     char *evidence =
-        memory_format("%.1f s into the run: %s",
-                      record_time(event, "time") - record_time(record, "steady"), line);
+        memory_format("%.2f s into the run: %s",
+                      record_time(event, "time") - record_time(record, "steady"), sentence);
 
-    free(line);
+    free(sentence);
     return evidence;
 }
 
