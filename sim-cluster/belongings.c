@@ -62,7 +62,8 @@ int belongings_write(struct belongings *belongings, const char *directory)
 
     read_boot(boot);
     if (file) {
-        fprintf(file, "boot %s\n%s", boot, belongings->rows ? belongings->rows : "");
+        fprintf(file, "boot %s %lu\n%s", boot, namespace_number(),
+                belongings->rows ? belongings->rows : "");
         error = fclose(file) ? -errno : 0;
     }
     free(path);
@@ -78,16 +79,23 @@ char *belongings_mark(const char *directory)
 
 /* ---- removal ---- */
 
-static int empty_namespace(int space, const char *mark)
+static int open_netlink(int space, struct netlink **netlink)
 {
-    struct netlink *netlink;
-    struct link_state loopback;
     int back = namespace_enter(space), error;
 
     if (back < 0)
         return back;
-    error = netlink_open(&netlink);
+    error = netlink_open(netlink);
     namespace_leave(back);
+    return error;
+}
+
+static int empty_namespace(int space, const char *mark)
+{
+    struct netlink *netlink;
+    struct link_state loopback;
+    int error = open_netlink(space, &netlink);
+
     if (error)
         return error;
     error = netlink_find_link(netlink, "lo", &loopback);
@@ -113,7 +121,8 @@ int belongings_remove_namespace(const char *name, const char *mark)
 }
 
 struct removal {
-    struct netlink *netlink; /* owned: of the namespace we are in; NULL: not opened yet */
+    struct netlink *netlink; /* owned: of the namespace the run was in; NULL: not to be had */
+    int error;               /* why: -ENODEV when it is gone, with all that was in it */
     char *mark;              /* owned */
 };
 
@@ -126,7 +135,8 @@ static int remove_namespace(struct removal *removal, const char *name, const cha
 static int remove_link(struct removal *removal, const char *name, const char *rest)
 {
     struct link_state link;
-    int error = netlink_find_link(removal->netlink, name, &link);
+    int error =
+        removal->netlink ? netlink_find_link(removal->netlink, name, &link) : removal->error;
 
     (void)rest;
     if (error)
@@ -140,7 +150,8 @@ static int remove_address(struct removal *removal, const char *name, const char 
 {
     struct link_state link;
     struct subnet subnet;
-    int error = netlink_find_link(removal->netlink, name, &link);
+    int error =
+        removal->netlink ? netlink_find_link(removal->netlink, name, &link) : removal->error;
 
     if (error || !subnet_parse(&subnet, address))
         return error ? error : -ENOENT;
@@ -177,12 +188,8 @@ static int remove_row(struct removal *removal, const char *row)
 static char *remove_rows(FILE *file, struct removal *removal, belongings_removed *on_removed,
                          void *owner)
 {
-    char row[512], boot[64], *wrong = NULL;
+    char row[512], *wrong = NULL;
 
-    read_boot(boot);
-    if (!fgets(row, sizeof(row), file) || strncmp(row, "boot ", 5) ||
-        strncmp(row + 5, boot, strlen(boot)))
-        return NULL;
     while (fgets(row, sizeof(row), file)) {
         int error = remove_row(removal, row);
 
@@ -197,16 +204,42 @@ static char *remove_rows(FILE *file, struct removal *removal, belongings_removed
     return wrong;
 }
 
+static int find_netlink(unsigned long number, struct netlink **netlink)
+{
+    int space, error;
+
+    if (number == namespace_number()) /* needs no privilege */
+        return netlink_open(netlink);
+    space = namespace_find(number);
+    if (space < 0)
+        return -ENODEV;
+    error = open_netlink(space, netlink);
+    close(space);
+    return error;
+}
+
+/* false: of another boot, there is nothing left. Links are removed in the namespace they are in,
+ * from wherever it is done. */
+static bool begin_removal(FILE *file, struct removal *removal)
+{
+    char row[128], boot[64], was[64];
+    unsigned long number;
+
+    read_boot(boot);
+    if (!fgets(row, sizeof(row), file) || sscanf(row, "boot %63s %lu", was, &number) != 2 ||
+        strcmp(was, boot))
+        return false;
+    removal->error = find_netlink(number, &removal->netlink);
+    return true;
+}
+
 char *belongings_remove(const char *directory, belongings_removed *on_removed, void *owner)
 {
     char *path = state_directory_file(directory, "network"), *wrong = NULL;
     FILE *file = fopen(path, "re");
     struct removal removal = {.mark = belongings_mark(directory)};
-    int error = file ? netlink_open(&removal.netlink) : 0;
 
-    if (error)
-        wrong = memory_format("%s: what it lists cannot be removed: %s", path, strerror(-error));
-    else if (file)
+    if (file && begin_removal(file, &removal))
         wrong = remove_rows(file, &removal, on_removed, owner);
     if (file)
         fclose(file);

@@ -147,8 +147,9 @@ static int parse_node(const char *text)
 
 static bool is_verb(const char *verb)
 {
-    static const char *const verbs[] = {"kill",    "freeze", "thaw", "power-off",
-                                        "isolate", "drain",  "start"};
+    static const char *const verbs[] = {"kill",        "freeze",  "thaw",
+                                        "power-off",   "isolate", "isolate in",
+                                        "isolate out", "drain",   "start"};
 
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (!strcmp(verbs[i], verb))
@@ -158,24 +159,25 @@ static bool is_verb(const char *verb)
 
 int command_node(const struct options *options)
 {
+    char **words = options->arguments, verb[32], what[64];
     int number;
-    char what[64];
 
-    if (options->count != 2)
+    if (options->count != 2 && options->count != 3)
         return command_refuse("say which node and what: node N "
-                              "kill|freeze|thaw|power-off|isolate|drain|start");
-    number = parse_node(options->arguments[0]);
+                              "kill|freeze|thaw|power-off|isolate [in|out]|drain|start");
+    number = parse_node(words[0]);
     if (!number)
-        return command_refuse("%s is not a node's number", options->arguments[0]);
-    if (!is_verb(options->arguments[1]))
+        return command_refuse("%s is not a node's number", words[0]);
+    snprintf(verb, sizeof(verb), "%s%s%s", words[1], options->count == 3 ? " " : "",
+             options->count == 3 ? words[2] : "");
+    if (!is_verb(verb))
         return command_refuse("a node cannot %s; it can kill, freeze, thaw, power-off, isolate, "
-                              "drain and start",
-                              options->arguments[1]);
-    snprintf(what, sizeof(what), "node %d %s", number, options->arguments[1]);
-    return command_change(options,
-                          json_pack("{s:s, s:i, s:s}", "request", "node", "node", number, "verb",
-                                    options->arguments[1]),
-                          what);
+                              "isolate in, isolate out, drain and start",
+                              verb);
+    snprintf(what, sizeof(what), "node %d %s", number, verb);
+    return command_change(
+        options, json_pack("{s:s, s:i, s:s}", "request", "node", "node", number, "verb", verb),
+        what);
 }
 
 /* "NAME move N" */

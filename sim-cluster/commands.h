@@ -20,7 +20,7 @@ struct options {
 
 typedef int command_run(const struct options *options);
 
-command_run command_up, command_down, command_status, command_node, command_target,
+command_run command_up, command_down, command_cleanup, command_status, command_node, command_target,
     command_floating_ip, command_volume, command_pool, command_export, command_alua, command_events,
     command_demo, command_fault, command_heal, command_run_scenario, command_hosts;
 

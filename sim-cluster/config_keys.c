@@ -22,7 +22,7 @@ const char *const alua_names[] = {"off", "implicit", "explicit", NULL};
 const char *const alua_state_names[] = {"optimized",   "non_optimized", "standby",
                                         "unavailable", "transitioning", NULL};
 static const char *const zero_copy_names[] = {"off", "on", NULL};
-static const char *const network_names[] = {"loopback", "netns", NULL};
+static const char *const network_names[] = {"loopback", "netns", "host", NULL};
 
 /* Names that go into files, tables and IQNs. */
 static bool is_plain_name(const char *name)

@@ -23,7 +23,7 @@ static const struct verb {
     { "down",        TAKES_STATE | TAKES_JSON,                command_down,        "down [--json]", "end it; volumes stay" },
     { "status",      TAKES_STATE | TAKES_JSON,                command_status,      "status [--json]", "nodes, floating IPs, targets, sessions" },
     { "hosts",       TAKES_STATE | TAKES_JSON,                command_hosts,       "hosts [--json]", "what the wire tells of each initiator, beside StorPool's recommended values" },
-    { "node",        TAKES_STATE | TAKES_JSON,                command_node,        "node N kill|freeze|thaw|power-off|isolate|drain|start", "do something to a node" },
+    { "node",        TAKES_STATE | TAKES_JSON,                command_node,        "node N kill|freeze|thaw|power-off|isolate [in|out]|drain|start", "do something to a node" },
     { "target",      TAKES_STATE | TAKES_JSON,                command_target,      "target VOLUME move N", "move a target to a node" },
     { "floating-ip", TAKES_STATE | TAKES_JSON,                command_floating_ip, "floating-ip ADDRESS move N", "move a floating IP to a node" },
     { "volume",      TAKES_STATE | TAKES_JSON | TAKES_FORCE,  command_volume,      "volume NAME resize SIZE [--force]", "give a volume another size" },
@@ -33,6 +33,7 @@ static const struct verb {
     { "fault",       TAKES_STATE | TAKES_JSON,                command_fault,       "fault set KIND [key=value ...] | list | show ID | clear ID|all | enable ID | disable ID | kinds | ledger", "rules that break things; \"fault kinds\" lists what there is" },
     { "heal",        TAKES_STATE | TAKES_JSON,                command_heal,        "heal [--json]", "bring everything back: no faults, all nodes up" },
     { "run",         TAKES_STATE | TAKES_RUN,                 command_run_scenario, "run FILE.ini|DIRECTORY ... [--jobs N] [--twins] [--junit FILE] [--json FILE] [--report FILE.html] [--seed N]", "run scenarios: steps, expectations, a verdict" },
+    { "cleanup",     TAKES_STATE | TAKES_JSON,                command_cleanup,     "cleanup [--json]", "remove namespaces, links and addresses that a cluster which was killed has left behind" },
     { "events",      TAKES_STATE | TAKES_JSON | TAKES_FOLLOW, command_events,      "events [--follow] [--since TIME] [--json]", "what has happened, and what happens" },
     { "demo",        0,                                       command_demo,        "demo", "a cluster of its own, a load, and three failovers" },
 };

@@ -3,6 +3,7 @@
 #include "sim-cluster/netlink.h"
 #include "target/base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -21,12 +22,19 @@ static char *path_of(const char *name)
     return memory_format(PLACE "/%s", name);
 }
 
+static int open_path(const char *path)
+{
+    int space = open(path, O_RDONLY | O_CLOEXEC);
+
+    return space < 0 ? -errno : space;
+}
+
 int namespace_enter(int space)
 {
-    int back = open(SELF, O_RDONLY | O_CLOEXEC), error;
+    int back = open_path(SELF), error;
 
     if (back < 0)
-        return -errno;
+        return back;
     if (!setns(space, CLONE_NEWNET))
         return back;
     error = errno;
@@ -39,6 +47,43 @@ void namespace_leave(int back)
     if (setns(back, CLONE_NEWNET))
         abort(); /* the supervisor would go on in a node's namespace */
     close(back);
+}
+
+static unsigned long number_of(const char *path)
+{
+    struct stat file;
+
+    return stat(path, &file) ? 0 : (unsigned long)file.st_ino;
+}
+
+unsigned long namespace_number(void)
+{
+    return number_of(SELF);
+}
+
+static int find_named(unsigned long number)
+{
+    DIR *place = opendir(PLACE);
+    int space = -ENOENT;
+
+    if (!place)
+        return -ENOENT;
+    for (struct dirent *entry; space < 0 && (entry = readdir(place));) {
+        char *path = path_of(entry->d_name);
+
+        if (number_of(path) == number)
+            space = open_path(path);
+        free(path);
+    }
+    closedir(place);
+    return space;
+}
+
+int namespace_find(unsigned long number)
+{
+    static const char first[] = "/proc/1/ns/net";
+
+    return number_of(first) == number ? open_path(first) : find_named(number);
 }
 
 /* Names have to be seen by those who look from elsewhere, so the place is a shared mount. */
@@ -80,10 +125,10 @@ static int set_name(const char *path)
 /* It has its mark before it has its name. */
 static int make(const char *path, const char *mark)
 {
-    int back = open(SELF, O_RDONLY | O_CLOEXEC), error;
+    int back = open_path(SELF), error;
 
     if (back < 0)
-        return -errno;
+        return back;
     if (unshare(CLONE_NEWNET)) {
         error = -errno;
         close(back);
@@ -117,12 +162,12 @@ int namespace_create(const char *name, const char *mark)
 int namespace_open(const char *name)
 {
     char *path = path_of(name);
-    int space = open(path, O_RDONLY | O_CLOEXEC), error = errno;
+    int space = open_path(path);
     struct statfs file_system;
 
     free(path);
     if (space < 0)
-        return -error;
+        return space;
     if (!fstatfs(space, &file_system) && file_system.f_type == NSFS_MAGIC)
         return space;
     close(space);

@@ -6,6 +6,11 @@
 int namespace_enter(int space);
 void namespace_leave(int back);
 
+/* The number that a namespace has while it exists; of ours. 0: not known. */
+unsigned long namespace_number(void);
+/* A descriptor of the one with that number, if it is that of the first process or has a name. */
+int namespace_find(unsigned long number);
+
 /* A new one with that name, marked by the alias of its loopback interface, which is up. Its
  * descriptor, or -EEXIST and others. */
 int namespace_create(const char *name, const char *mark);

@@ -3,6 +3,7 @@
 #include "sim-cluster/belongings.h"
 #include "sim-cluster/network_announce.h"
 #include "sim-cluster/network_mode.h"
+#include "target/base/config.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
@@ -79,6 +80,10 @@ static void free_node(struct network_node *node)
         netlink_close(node->netlink);
         close(node->space);
     }
+    for (size_t i = 0; i < node->cut_count; i++)
+        close(node->cuts[i]);
+    free(node->cuts);
+    free(node->held);
     free(node->ports);
 }
 
@@ -112,21 +117,40 @@ static struct subnet subnet_of(const struct network *network, const struct addre
     return network_plan_subnet(&network->config->networks[index], address);
 }
 
+static size_t find_held(const struct network_node *node, const struct address *address)
+{
+    size_t i = 0;
+
+    while (i < node->held_count && !address_is_same_host(&node->held[i], address))
+        i++;
+    return i;
+}
+
 static int add_address(struct network *network, struct network_node *node,
                        const struct address *address)
 {
     struct subnet subnet = subnet_of(network, address);
+    int error = netlink_add_address(node->netlink, port_of(network, node, address)->index, &subnet);
+    struct address *slot;
 
-    return netlink_add_address(node->netlink, port_of(network, node, address)->index, &subnet);
+    if (error)
+        return error;
+    slot = config_append(&node->held, &node->held_count, sizeof(*slot));
+    *slot = *address;
+    return 0;
 }
 
 static void remove_address(struct network *network, struct network_node *node,
                            const struct address *address)
 {
     struct subnet subnet = subnet_of(network, address);
+    size_t index = find_held(node, address);
 
+    if (index == node->held_count)
+        return;
     network_announce_end(network, node, address);
     netlink_remove_address(node->netlink, port_of(network, node, address)->index, &subnet);
+    node->held[index] = node->held[--node->held_count];
 }
 
 static void announce(struct network *network, struct network_node *node,
@@ -145,7 +169,7 @@ void network_remove_address(struct network *network, int number, const struct ad
 {
     struct network_node *node = get_node(network, number);
 
-    if (network->mode->has_addresses && !node->is_cut)
+    if (network->mode->has_addresses)
         remove_address(network, node, address);
 }
 
@@ -159,39 +183,32 @@ void network_announce(struct network *network, int number, const struct address 
 
 /* ---- nodes ---- */
 
-/* Two portals may share an address. */
-static bool is_repeated(const struct node_config *config, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (address_is_same_host(&config->portals[i].address, &config->portals[index].address))
-            return true;
-    return false;
-}
-
 static char *add_portals(struct network *network, struct network_node *node)
 {
-    const struct node_config *config = node->config;
     char text[ADDRESS_TEXT_SIZE];
 
-    for (size_t i = 0; i < config->portal_count; i++) {
-        const struct address *address = &config->portals[i].address;
-        int error = is_repeated(config, i) ? 0 : add_address(network, node, address);
+    for (size_t i = 0; i < node->config->portal_count; i++) {
+        const struct address *address = &node->config->portals[i].address;
+        int error;
 
+        if (find_held(node, address) < node->held_count)
+            continue;
+        error = add_address(network, node, address);
         if (error)
             return memory_format("%s cannot be added: %s", address_format_host(address, text),
                                  strerror(-error));
-        if (!is_repeated(config, i))
-            announce(network, node, address);
+        announce(network, node, address);
     }
-    node->is_started = true;
     return NULL;
 }
 
-void network_remove_portals(struct network *network, struct network_node *node)
+void network_remove_all(struct network *network, struct network_node *node)
 {
-    for (size_t i = 0; i < node->config->portal_count; i++)
-        remove_address(network, node, &node->config->portals[i].address);
-    node->is_started = false;
+    while (node->held_count) {
+        struct address last = node->held[node->held_count - 1];
+
+        remove_address(network, node, &last);
+    }
 }
 
 char *network_start_node(struct network *network, int number)
@@ -202,7 +219,7 @@ char *network_start_node(struct network *network, int number)
     muted_reset(&node->muted);
     wrong = network->mode->start_node ? network->mode->start_node(network, node) : NULL;
     node->is_cut = false;
-    if (!wrong && network->mode->has_addresses && !node->is_started)
+    if (!wrong && network->mode->has_addresses)
         wrong = add_portals(network, node);
     return wrong;
 }

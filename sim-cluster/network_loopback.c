@@ -68,4 +68,14 @@ static char *check_addresses(const struct cluster_config *config)
     return wrong;
 }
 
-const struct network_mode network_loopback = {.check = check_addresses};
+static char *cut(struct network *network, struct network_node *node,
+                 enum network_direction direction)
+{
+    (void)network, (void)node;
+    return direction == NETWORK_BOTH
+               ? NULL
+               : memory_copy_text("network = loopback has no links, and cannot cut one direction; "
+                                  "network = netns can");
+}
+
+const struct network_mode network_loopback = {.check = check_addresses, .cut = cut};

@@ -17,8 +17,11 @@ struct network_node {
     struct network_port *ports;       /* owned: one a network */
     int space;                        /* its namespace; -1: none */
     struct netlink *netlink;          /* where its interfaces are. NULL: it has none */
-    bool is_started;                  /* its portals have their addresses */
     bool is_cut;                      /* what it was is over: it is built anew when it starts */
+    struct address *held;             /* owned: the addresses it has by now */
+    size_t held_count;
+    int *cuts; /* owned: descriptors of one_way.h */
+    size_t cut_count;
     struct muted muted;
 };
 
@@ -36,9 +39,9 @@ struct network_mode {
 
 extern const struct network_mode network_loopback, network_host, network_netns;
 
-/* Takes all portals' addresses from the node. */
-void network_remove_portals(struct network *network, struct network_node *node);
-/* Opens and marks; common to the modes that change the system. The belongings are taken. NULL, or
- * an owned sentence. */
+/* Takes all its addresses from the node. */
+void network_remove_all(struct network *network, struct network_node *node);
 struct belongings;
+
+/* Writes down what is going to be made; takes it. NULL, or an owned sentence. */
 char *network_begin(struct network *network, struct belongings *belongings);

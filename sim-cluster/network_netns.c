@@ -2,8 +2,11 @@
  * of this machine or by macvlan on one of its interfaces. */
 #include "sim-cluster/belongings.h"
 #include "sim-cluster/namespace.h"
+#include "sim-cluster/network_lan.h"
 #include "sim-cluster/network_mode.h"
+#include "sim-cluster/one_way.h"
 #include "sim-cluster/privileges.h"
+#include "target/base/config.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
@@ -55,29 +58,6 @@ static char *check_link_is_free(const struct network *network, char *name)
     return wrong;
 }
 
-static char *check_device(const struct network *network, const struct network_config *config)
-{
-    struct link_state link;
-    int error = netlink_find_link(network->netlink, config->device, &link);
-    const char *path = network->config->path;
-
-    if (error)
-        return memory_format("%s:%d: there is no interface %s on this machine (\"ip link\" lists "
-                             "them)",
-                             path, config->line, config->device);
-    if (config->uplink == UPLINK_BRIDGE && strcmp(link.kind, "bridge"))
-        return memory_format("%s:%d: %s is no bridge: uplink = macvlan %s puts the nodes on an "
-                             "interface",
-                             path, config->line, config->device, config->device);
-    if (!link.is_up)
-        return memory_format("%s:%d: interface %s is down: \"ip link set %s up\"", path,
-                             config->line, config->device, config->device);
-    if (config->uplink == UPLINK_MACVLAN && !link.has_carrier)
-        return memory_format("%s:%d: interface %s has no link: is its cable plugged in?", path,
-                             config->line, config->device);
-    return NULL;
-}
-
 static bool has_own_link(const struct network_config *config)
 {
     return config->uplink == UPLINK_NONE ||
@@ -87,7 +67,7 @@ static bool has_own_link(const struct network_config *config)
 static char *check_network(const struct network *network, size_t index)
 {
     const struct network_config *config = &network->config->networks[index];
-    char *wrong = config->device ? check_device(network, config) : NULL;
+    char *wrong = config->device ? network_lan_check_device(network, config) : NULL;
 
     if (!wrong && has_own_link(config))
         wrong = check_link_is_free(network, network_plan_link(network->config, index));
@@ -106,7 +86,7 @@ static char *check_names(const struct network *network)
         wrong = check_namespace(network, config->nodes[i].number);
     for (size_t i = 0; i < config->network_count && !wrong; i++)
         wrong = check_network(network, i);
-    return wrong;
+    return wrong ? wrong : network_lan_check_addresses(network);
 }
 
 /* ---- what is made ---- */
@@ -300,13 +280,21 @@ static int connect_node(struct network *network, struct network_node *node, size
     return netlink_set_up(node->netlink, link.index, true);
 }
 
+static void end_cuts(struct network_node *node)
+{
+    for (size_t i = 0; i < node->cut_count; i++)
+        close(node->cuts[i]);
+    node->cut_count = 0;
+}
+
 static void discard(struct network *network, struct network_node *node, const char *name)
 {
     netlink_close(node->netlink);
     close(node->space);
     node->netlink = NULL;
     node->space = -1;
-    node->is_started = false;
+    node->held_count = 0;
+    end_cuts(node);
     belongings_remove_namespace(name, network->mark);
 }
 
@@ -329,21 +317,63 @@ static char *start_node(struct network *network, struct network_node *node)
     return wrong;
 }
 
+/* The far end of a node's cable. 0: a macvlan has none; or -errno. */
+static int find_far_end(const struct network *network, const struct network_node *node,
+                        size_t index)
+{
+    char *name = network_plan_port(network->config, index, node->config->number);
+    struct link_state link = {0};
+    int error = network->config->networks[index].uplink == UPLINK_MACVLAN
+                    ? 0
+                    : netlink_find_link(network->netlink, name, &link);
+
+    free(name);
+    return error ? error : link.index;
+}
+
 static int darken(struct network *network, struct network_node *node, size_t index)
 {
-    char *port = network_plan_port(network->config, index, node->config->number);
-    struct link_state link;
-    int error;
+    int far = find_far_end(network, node, index);
 
-    if (network->config->networks[index].uplink == UPLINK_MACVLAN) {
-        error = netlink_set_up(node->netlink, node->ports[index].index, false);
-    } else {
-        error = netlink_find_link(network->netlink, port, &link);
-        if (!error)
-            error = netlink_set_up(network->netlink, link.index, false);
-    }
-    free(port);
-    return error;
+    if (far < 0)
+        return far;
+    return far ? netlink_set_up(network->netlink, far, false)
+               : netlink_set_up(node->netlink, node->ports[index].index, false);
+}
+
+static int stop_incoming(const struct network_node *node, size_t index)
+{
+    int back = namespace_enter(node->space), descriptor;
+
+    if (back < 0)
+        return back;
+    descriptor = one_way_cut(node->ports[index].index);
+    namespace_leave(back);
+    return descriptor;
+}
+
+static int stop_outgoing(const struct network *network, const struct network_node *node,
+                         size_t index)
+{
+    int far = find_far_end(network, node, index);
+
+    if (far <= 0)
+        return far ? far : -EOPNOTSUPP;
+    return one_way_cut(far);
+}
+
+static int cut_one_way(struct network *network, struct network_node *node, size_t index,
+                       enum network_direction direction)
+{
+    int descriptor =
+        direction == NETWORK_IN ? stop_incoming(node, index) : stop_outgoing(network, node, index);
+    int *slot;
+
+    if (descriptor < 0)
+        return descriptor;
+    slot = config_append(&node->cuts, &node->cut_count, sizeof(*slot));
+    *slot = descriptor;
+    return 0;
 }
 
 static char *cut(struct network *network, struct network_node *node,
@@ -351,10 +381,17 @@ static char *cut(struct network *network, struct network_node *node,
 {
     int error = 0;
 
-    (void)direction;
-    for (size_t i = 0; i < network->config->network_count; i++)
-        error = error ? error : darken(network, node, i);
-    return error ? cannot("cannot cut", node->config->number ? "a link" : "", error) : NULL;
+    for (size_t i = 0; i < network->config->network_count && !error; i++)
+        error = direction == NETWORK_BOTH ? darken(network, node, i)
+                                          : cut_one_way(network, node, i, direction);
+    if (!error)
+        return NULL;
+    end_cuts(node);
+    return memory_format(direction == NETWORK_BOTH
+                             ? "its links cannot be cut: %s"
+                             : "its links cannot be cut in one direction (%s): that needs a kernel "
+                               "with XDP, and for out an uplink other than macvlan",
+                         strerror(-error));
 }
 
 const struct network_mode network_netns = {

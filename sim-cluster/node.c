@@ -54,6 +54,16 @@ static void mute(struct node *node)
           number("connections", (int64_t)connections));
 }
 
+/* Nothing more is heard from it. */
+static void go_dark(struct node *node)
+{
+    char *wrong = network_cut(&node->supervisor->network, node_number(node), NETWORK_BOTH);
+
+    if (wrong)
+        log_line(LOG_ERROR, "node %d: %s", node_number(node), wrong);
+    free(wrong);
+}
+
 static void forget_sessions(struct node *node)
 {
     json_decref(node->state->sessions);
@@ -77,8 +87,10 @@ static void fence(struct node *node, bool was_serving)
 {
     if (was_serving)
         event(EVENT_NODE_FAILED, number("node", node_number(node)), text("reason", node->why));
-    if (node->state->state == NODE_ISOLATED)
+    if (node->state->state == NODE_ISOLATED) {
+        go_dark(node); /* it may have been isolated in one direction only */
         mute(node);
+    }
     ev_timer_stop(node->supervisor->loop, &node->settled);
     node->takes_back = false;
     node_signal(node, SIGKILL);
@@ -214,11 +226,7 @@ static void on_at_rest(struct ev_loop *loop, ev_timer *timer, int events)
 
 void node_power_off(struct node *node)
 {
-    char *wrong = network_cut(&node->supervisor->network, node_number(node), NETWORK_BOTH);
-
-    if (wrong)
-        log_line(LOG_ERROR, "node %d: %s", node_number(node), wrong);
-    free(wrong);
+    go_dark(node);
     silence(node, NODE_OFF);
     node_signal(node, SIGSTOP);
     node->asked++;

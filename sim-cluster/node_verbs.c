@@ -98,13 +98,28 @@ static json_t *run_power_off(struct node *node)
     return NULL;
 }
 
-static json_t *run_isolate(struct node *node)
+static json_t *isolate(struct node *node, enum network_direction direction)
 {
-    char *wrong = node_isolate(node, NETWORK_BOTH);
+    char *wrong = node_isolate(node, direction);
     json_t *refusal = wrong ? pending_error("node %d: %s", node_number(node), wrong) : NULL;
 
     free(wrong);
     return refusal;
+}
+
+static json_t *run_isolate(struct node *node)
+{
+    return isolate(node, NETWORK_BOTH);
+}
+
+static json_t *run_isolate_in(struct node *node)
+{
+    return isolate(node, NETWORK_IN);
+}
+
+static json_t *run_isolate_out(struct node *node)
+{
+    return isolate(node, NETWORK_OUT);
 }
 
 /* Nothing may have to stay. */
@@ -154,13 +169,15 @@ static const struct {
     verb_run *run;
     pending_check *check;
 } verbs[] = {
-    { "kill",      IS_THERE | IN(NODE_ISOLATED), run_kill,      check_killed },
-    { "freeze",    RUNS,                         run_freeze,    check_asked },
-    { "thaw",      IN(NODE_FROZEN),              run_thaw,      check_asked },
-    { "power-off", IS_THERE,                     run_power_off, check_killed },
-    { "isolate",   RUNS,                         run_isolate,   check_asked },
-    { "drain",     IN(NODE_UP),                  run_drain,     check_drained },
-    { "start",     CAN_START,                    run_start,     check_started },
+    { "kill",        IS_THERE | IN(NODE_ISOLATED), run_kill,        check_killed },
+    { "freeze",      RUNS,                         run_freeze,      check_asked },
+    { "thaw",        IN(NODE_FROZEN),              run_thaw,        check_asked },
+    { "power-off",   IS_THERE,                     run_power_off,   check_killed },
+    { "isolate",     RUNS,                         run_isolate,     check_asked },
+    { "isolate in",  RUNS,                         run_isolate_in,  check_asked },
+    { "isolate out", RUNS,                         run_isolate_out, check_asked },
+    { "drain",       IN(NODE_UP),                  run_drain,       check_drained },
+    { "start",       CAN_START,                    run_start,       check_started },
 };
 /* clang-format on */
 
