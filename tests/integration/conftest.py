@@ -1,5 +1,6 @@
 """Fixtures: `lab` (addresses and a map, nothing started), `node` (one target process),
-`floating` (one portalgroup beside it), `cluster` (the whole product)."""
+`floating` (one portalgroup beside it), `cluster` (the whole product), `lan` (a network of its own
+for a cluster with real addresses)."""
 
 import os
 import sys
@@ -10,6 +11,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from addresses import Net  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from lan import Lan, LanCluster, missing  # noqa: E402
 from node import BUILD, Lab  # noqa: E402
 from scsi import TEST_UNIT_READY, pattern, read10, write10  # noqa: E402
 
@@ -92,13 +94,12 @@ def victim(node):
     node.log_in().command(TEST_UNIT_READY).assert_good()
 
 
-@pytest.fixture
-def make_cluster(request):
-    """Writes configs of clusters; each is taken down at the end and proven gone."""
+def clusters_of(request, build):
+    """Gives a function that makes clusters; each is taken down at the end and proven gone."""
     clusters = []
 
     def make(**how):
-        clusters.append(Cluster(Net(), **how))
+        clusters.append(build(**how))
         return clusters[-1]
 
     if not (BUILD / "sim-cluster").exists():
@@ -114,6 +115,28 @@ def make_cluster(request):
             failure = failure or error
     if failure:
         raise failure
+
+
+@pytest.fixture
+def make_cluster(request):
+    """On loopback addresses of its own."""
+    yield from clusters_of(request, lambda **how: Cluster(Net(), **how))
+
+
+@pytest.fixture
+def lan():
+    """A network namespace; cut from everything, and gone after the test."""
+    if missing():
+        pytest.skip(missing())
+    made = Lan()
+    yield made
+    made.release()
+
+
+@pytest.fixture
+def make_lan_cluster(request, lan):
+    """With nodes that are machines of their own in `lan`, or addresses of its interfaces."""
+    yield from clusters_of(request, lambda **how: LanCluster(lan, **how))
 
 
 @pytest.fixture

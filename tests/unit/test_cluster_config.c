@@ -125,7 +125,7 @@ static const struct {
     { "[cluster]\nname = a b\n",                                  ":2: name = a b: may hold letters, digits and _ - . : only" },
     { "[cluster]\nnode_timeout_ms = 5\n",                         ":2: node_timeout_ms = 5: must be a number from 100 to 600000" },
     { "[cluster]\nnode_timeout_ms = 1s\n",                        ":2: node_timeout_ms = 1s: must be a number from 100 to 600000" },
-    { "[cluster]\nnetwork = moon\n",                              ":2: network = moon: must be loopback, netns or host" },
+    { "[cluster]\nnetwork = moon\n",                              ":2: network = moon: must be loopback or netns or host" },
     { "[cluster]\nbase_name = storpool\n",                        ":2: base_name = storpool: must be an IQN: iqn.YYYY-MM.reversed.domain[:name]" },
     { "[cluster]\nbase_name = iqn.2012-13.com.example\n",         ":2: base_name = iqn.2012-13.com.example: must be an IQN: iqn.YYYY-MM.reversed.domain[:name]" },
     { "[cluster]\n" GROUP NODE,                                   ":1: [cluster] needs a base_name" },
