@@ -16,13 +16,14 @@ export TEST_PATIENCE ?= 3
 endif
 
 PACKAGES := gcc make pkg-config libc6-dev libev-dev libssl-dev libinih-dev libjansson-dev libisal-dev libiscsi-dev libnl-route-3-dev \
-            check python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark procps
-MODULES  := openssl inih jansson libisal libiscsi libnl-route-3.0 check
+            libseccomp-dev check python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark procps
+MODULES  := openssl inih jansson libisal libiscsi libnl-route-3.0 libseccomp check
 
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Werror -fno-strict-aliasing $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(MODULES))
 LIBS      = -lev $(shell pkg-config --libs openssl jansson libisal) -lpthread -lm
 TOOL_LIBS = $(shell pkg-config --libs inih libiscsi libnl-route-3.0)
+CHILD_LIBS = $(shell pkg-config --libs libseccomp)
 
 sources = $(wildcard $(addsuffix /*.c,$(1)))
 objects = $(patsubst %.c,$(O)/obj/%.o,$(filter-out %/main.c,$(call sources,$(1))))
@@ -48,10 +49,10 @@ PACKAGES += $(if $(filter test,$(MAKECMDGOALS)),$(if $(shell command -v npm),,np
 all: $(PROGRAMS)
 
 $(O)/target: $(O)/obj/target/main.o $(TARGET) $(O)/base.a
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(CC) $(SANITIZE) -o $@ $^ $(CHILD_LIBS) $(LIBS)
 
 $(O)/portalgroup: $(O)/obj/portalgroup/main.o $(PORTALGROUP) $(O)/base.a
-	$(CC) $(SANITIZE) -o $@ $^ $(LIBS)
+	$(CC) $(SANITIZE) -o $@ $^ $(CHILD_LIBS) $(LIBS)
 
 $(O)/sim-cluster: $(O)/obj/sim-cluster/main.o $(SIM_CLUSTER) $(O)/base.a
 	$(CC) $(SANITIZE) -o $@ $^ $(TOOL_LIBS) $(LIBS)
@@ -69,7 +70,7 @@ $(O)/%.a:
 
 $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/unit.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ $(TOOL_LIBS) $(LIBS) $(shell pkg-config --libs check)
+	$(CC) $(SANITIZE) -o $@ $^ $(TOOL_LIBS) $(CHILD_LIBS) $(LIBS) $(shell pkg-config --libs check)
 
 deps:
 	@missing=; for package in $(PACKAGES); do \

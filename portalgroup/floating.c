@@ -4,6 +4,7 @@
 #include "target/base/event.h"
 #include "target/base/listener.h"
 #include "target/base/memory.h"
+#include "target/base/sandbox.h"
 #include "target/iscsi/access.h"
 #include "target/iscsi/faulty_host.h"
 
@@ -172,6 +173,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     json_int_t port = json_integer_value(json_object_get(request, "port"));
     int number = (int)json_integer_value(json_object_get(request, "node"));
     struct host_settings settings;
+    struct sandbox sandbox;
 
     if (floating->is_started || !group || !address ||
         !address_parse(&floating->address, address,
@@ -179,6 +181,8 @@ static void take_start(void *owner, int64_t id, json_t *request)
         child_refuse(floating->child, id, "start needs a floating IP and its portal group, once");
         return;
     }
+    if (!sandbox_take(&sandbox, floating->child, id, request, NULL))
+        return;
     floating->group_name = memory_copy_text(group);
     floating->is_started = true;
     access_read_settings(&settings, json_object_get(request, "settings"));
@@ -188,6 +192,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     faulty_host_init(&floating->faulty_host, &floating->host, &floating->faults, describe,
                      list_wrongly, find_former);
     child_start_events(floating->child, "portalgroup", number);
+    sandbox_tell(&sandbox);
     child_reply(floating->child, id, NULL);
 }
 

@@ -21,6 +21,7 @@ static void set_defaults(struct cluster_config *config, const char *path)
         .nop_timeout_s = 10,
         .queue_depth = 128,
         .has_zero_copy = 1,
+        .has_sandbox = true,
     };
 }
 
@@ -142,4 +143,5 @@ void cluster_config_free(struct cluster_config *config)
     free(config->path);
     free(config->name);
     free(config->base_name);
+    free(config->user);
 }

@@ -108,6 +108,8 @@ struct fault_config {
 
 struct cluster_config {
     char *path, *name, *base_name;
+    char *user; /* of the children; NULL: not configured */
+    bool has_sandbox;
     int line, network; /* enum network_kind */
     char *interface;   /* of network = host; NULL: not given */
     int node_timeout_ms, detect_delay_ms, target_move_delay_ms, floating_move_delay_ms;

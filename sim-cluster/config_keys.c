@@ -7,6 +7,7 @@
 #include "target/base/memory.h"
 
 #include <ctype.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,13 @@ static char *parse_base_name(void *field, const char *value, const struct config
     if (!is_iscsi_name(value) || sscanf(value, "iqn.%4d-%2d.%n", &year, &month, &used) != 2 ||
         used != 12 || !value[used] || month < 1 || month > 12)
         return memory_copy_text("must be an IQN: iqn.YYYY-MM.reversed.domain[:name]");
+    return config_parse_text(field, value, key, line);
+}
+
+static char *parse_user(void *field, const char *value, const struct config_key *key, int line)
+{
+    if (!getpwnam(value))
+        return memory_copy_text("must be a user of this machine");
     return config_parse_text(field, value, key, line);
 }
 
@@ -332,6 +340,8 @@ static const struct config_key keys[] = {
     { "cluster",      "queue_depth",           config_parse_number,    IN(cluster_config, queue_depth), .least = 1, .most = 1024 },
     { "cluster",      "zero_copy",             config_parse_choice,    IN(cluster_config, has_zero_copy), .words = zero_copy_names },
     { "cluster",      "spin_us",               config_parse_number,    IN(cluster_config, spin_us), .least = 0, .most = 1000000 },
+    { "cluster",      "user",                  parse_user,             IN(cluster_config, user), .repeats = false },
+    { "cluster",      "sandbox",               config_parse_flag,      IN(cluster_config, has_sandbox), .repeats = false },
     { "network",      "uplink",                config_parse_uplink,           0, .repeats = false },
     { "network",      "interface",             config_parse_interface,        0, .repeats = false },
     { "network",      "subnet",                config_parse_subnet,           0, .repeats = true },

@@ -22,6 +22,7 @@ static const struct {
     { "cluster.down",       PLAIN,   false, "cluster {cluster} is down" },
     { "map.applied",        PLAIN,   true,  "map generation {generation} applied everywhere" },
     { "process.started",    PLAIN,   true,  "node {node}: {name} started, process {pid}" },
+    { "process.sandboxed",  PLAIN,   true,  "node {node}: {process} runs as user {uid}, in its sandbox[, which lacks {missing}]" },
     { "process.ended",      PLAIN,   true,  "node {node}: {name}, process {pid}, {how}" },
     { "node.state",         NOTABLE, false, "node {node} is {state}, was {was}" },
     { "node.failed",        BAD,     false, "node {node} has failed: {reason}" },

@@ -7,7 +7,8 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
+
+#define DESCRIPTORS_DEADLINE_S 5.0
 
 struct place {
     struct fault_rules *rules;
@@ -120,15 +121,15 @@ static void end_refuse(const struct place *place)
     place->node->state->refuses = false;
 }
 
-static void limit_descriptors(const struct place *place, rlim_t most)
+/* `most` NULL: as many as it may have. */
+static void limit_descriptors(const struct place *place, json_t *most)
 {
-    struct process *target = place->node->target;
-    struct rlimit limit;
-
-    if (!target || prlimit(target->pid, RLIMIT_NOFILE, NULL, &limit))
-        return;
-    limit.rlim_cur = most < limit.rlim_max ? most : limit.rlim_max;
-    prlimit(target->pid, RLIMIT_NOFILE, &limit, NULL);
+    if (place->node->target)
+        process_request(place->node->target,
+                        json_pack("{s:s, s:o*}", "request", "descriptors", "most", most),
+                        DESCRIPTORS_DEADLINE_S, NULL, NULL);
+    else
+        json_decref(most);
 }
 
 static void exhaust_descriptors(const struct place *place)
@@ -139,13 +140,13 @@ static void exhaust_descriptors(const struct place *place)
     if (!target || entry->next == target->pid || !is_serving(place->node) ||
         !fault_rules_strike(place->rules, entry))
         return;
-    limit_descriptors(place, (rlim_t)fault_parameter(entry->rule, "most")->number);
+    limit_descriptors(place, json_integer(fault_parameter(entry->rule, "most")->number));
     entry->next = target->pid;
 }
 
 static void end_exhaust_descriptors(const struct place *place)
 {
-    limit_descriptors(place, RLIM_INFINITY);
+    limit_descriptors(place, NULL);
     place->entry->next = 0;
 }
 

@@ -116,6 +116,7 @@ static void send_start(struct node *node, struct process *process, json_t *reque
     json_object_set_new(request, "cluster", json_string(node->supervisor->config->name));
     json_object_set_new(request, "run", json_string(node->supervisor->run));
     json_object_set_new(request, "node", json_integer(node_number(node)));
+    json_object_set_new(request, "sandbox", confinement_build(&node->supervisor->confinement));
     json_object_set_new(request, "settings", settings(node->supervisor->config));
     process_request(process, request, NODE_START_DEADLINE_S, on_started, starting);
     fault_rules_greet(&node->supervisor->faults, process);

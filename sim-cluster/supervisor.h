@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sim-cluster/cluster.h"
+#include "sim-cluster/confinement.h"
 #include "sim-cluster/fault_rules.h"
 #include "sim-cluster/hosts.h"
 #include "sim-cluster/network.h"
@@ -24,16 +25,16 @@ struct node {
     ev_timer detect;        /* detect_delay_ms */
     ev_timer power;         /* stopped processes come to rest before their sockets are taken */
     ev_timer settled;       /* failback_s */
-    int64_t announced;   /* generation of the last map that its target process was sent */
-    bool is_silenced;    /* power-off, isolate: nobody hears from it */
-    double silent_since; /* loop time */
-    bool wants_start;    /* as soon as it is gone */
-    bool was_draining;   /* before it was frozen */
-    bool takes_back;     /* failback is due */
-    int asked;           /* things a client waits for */
-    int asked_sessions;  /* requests on their way */
-    char *why;           /* owned: why it failed last; NULL: it did not */
-    double failed_at;    /* loop time */
+    int64_t announced;      /* generation of the last map that its target process was sent */
+    bool is_silenced;       /* power-off, isolate: nobody hears from it */
+    double silent_since;    /* loop time */
+    bool wants_start;       /* as soon as it is gone */
+    bool was_draining;      /* before it was frozen */
+    bool takes_back;        /* failback is due */
+    int asked;              /* things a client waits for */
+    int asked_sessions;     /* requests on their way */
+    char *why;              /* owned: why it failed last; NULL: it did not */
+    double failed_at;       /* loop time */
 };
 
 enum supervisor_phase { SUPERVISOR_STARTING, SUPERVISOR_UP, SUPERVISOR_STOPPING };
@@ -49,6 +50,7 @@ struct supervisor {
     char run[33];          /* tells this run from every other */
     char *programs;        /* owned: where target and portalgroup are */
     struct network network;
+    struct confinement confinement;
     struct cluster cluster;
     struct node *nodes; /* as many as cluster.nodes, in the same order */
     struct fault_rules faults;
@@ -68,8 +70,8 @@ struct supervisor {
     void *owner;
 };
 
-/* Starts all nodes. `supervisor` is zeroed but for loop, config, directory, lock, programs, network,
- * and the callbacks with their owner. */
+/* Starts all nodes. `supervisor` is zeroed but for loop, config, directory, lock, programs,
+ * network, confinement, and the callbacks with their owner. */
 void supervisor_start(struct supervisor *supervisor);
 /* Ends all processes, politely first; then the loop is broken. */
 void supervisor_stop(struct supervisor *supervisor);

@@ -194,6 +194,8 @@ static char *prepare(struct run *run, const char *directory)
     if (!wrong)
         wrong = volumes_prepare(&run->config, run->state.path);
     if (!wrong)
+        wrong = confinement_prepare(&run->supervisor.confinement, &run->config, run->state.path);
+    if (!wrong)
         wrong = events_open(&run->events, run->state.path);
     if (!wrong)
         wrong = server_open(&run->server, run->supervisor.loop, run->state.path, &run->supervisor);

@@ -58,7 +58,7 @@ static int write_identity(const char *directory, const char *path, const json_t 
 {
     char *temporary = memory_format("%s.new", path);
     char *content = json_dumps(identity, JSON_INDENT(2));
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     ssize_t length = (ssize_t)strlen(content);
     int failed = fd < 0 || write(fd, content, (size_t)length) != length || fsync(fd) ||
                  rename(temporary, path) || sync_directory(directory);
@@ -113,7 +113,7 @@ static uint64_t size_of(const char *path)
     do {
         char *file = segment_path(path, number);
 
-        is_there = !stat(file, &status);
+        is_there = !lstat(file, &status);
         size += is_there ? (uint64_t)status.st_size : 0;
         free(file);
     } while (is_there && (uint64_t)status.st_size == SEGMENT_SIZE && ++number);
@@ -139,7 +139,7 @@ static int set_size(const char *path, const struct volume_config *volume, uint64
 
     for (unsigned i = 0; i < segment_count(size) && !error; i++) {
         char *file = segment_path(path, i);
-        int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int fd = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
         error = fd < 0 ? -errno : set_file_size(fd, volume, segment_size(size, i));
         if (fd >= 0)
@@ -159,12 +159,27 @@ static char *prepare_image(const struct volume_config *volume, const char *path)
                  : NULL;
 }
 
+/* NULL: `error` says why. */
+static json_t *read_identity(const char *path, json_error_t *error)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    json_t *identity;
+
+    if (fd < 0) {
+        snprintf(error->text, sizeof(error->text), "%s", strerror(errno));
+        return NULL;
+    }
+    identity = json_loadfd(fd, 0, error);
+    close(fd);
+    return identity;
+}
+
 static char *prepare(struct volume_config *volume, const char *directory, const char *image,
                      const char *path)
 {
     json_error_t error;
     bool exists = !access(path, F_OK);
-    json_t *identity = exists ? json_load_file(path, 0, &error) : new_identity(volume);
+    json_t *identity = exists ? read_identity(path, &error) : new_identity(volume);
     json_t *before = json_deep_copy(identity);
     char *wrong = NULL;
 

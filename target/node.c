@@ -2,6 +2,7 @@
 
 #include "target/base/event.h"
 #include "target/base/memory.h"
+#include "target/base/sandbox.h"
 #include "target/copy_source.h"
 #include "target/faulty_port.h"
 #include "target/iscsi/access.h"
@@ -10,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* An owned object of the targets that cannot be opened, each with what is wrong; NULL: none. */
 static json_t *open_volumes(struct node *node)
@@ -19,6 +21,7 @@ static json_t *open_volumes(struct node *node)
         .loop = node->loop,
         .workers = node->workers,
         .directory = node->directory,
+        .place = node->place,
         .run = node->run,
         .peers = node->peers,
         .pools = &node->pools,
@@ -154,12 +157,15 @@ static void take_start(void *owner, int64_t id, json_t *request)
     const char *run = json_string_value(json_object_get(request, "run"));
     int number = (int)json_integer_value(json_object_get(request, "node"));
     struct host_settings host_settings;
+    struct sandbox sandbox;
 
     if (node->is_started || !volumes || number < 1) {
         child_refuse(node->child, id,
                      "start needs a node number and the directory of the volumes, once");
         return;
     }
+    if (!sandbox_take(&sandbox, node->child, id, request, volumes))
+        return;
     access_read_settings(&host_settings, settings);
     node->workers = workers_new(
         node->loop, json_is_integer(workers) ? (unsigned)json_integer_value(workers) : 4);
@@ -167,7 +173,8 @@ static void take_start(void *owner, int64_t id, json_t *request)
         child_refuse(node->child, id, "cannot start worker threads: raise the limit of processes");
         return;
     }
-    node->directory = memory_copy_text(volumes);
+    node->place = memory_copy_text(volumes);
+    node->directory = memory_copy_text("."); /* where the sandbox has gone */
     node->run = run ? memory_copy_text(run) : NULL;
     node->is_started = true;
     service_init(&node->service, node->loop, number, &host_settings, leave_on_idle, node);
@@ -175,8 +182,9 @@ static void take_start(void *owner, int64_t id, json_t *request)
     node->service.faults.node = number;
     faulty_host_init(&node->service.faulty_host, &node->service.host, &node->service.faults,
                      service_describe, service_list_wrongly, NULL);
-    node->peers = copy_source_new(&node->service, node->workers, volumes);
+    node->peers = copy_source_new(&node->service, node->workers, node->directory);
     child_start_events(node->child, "target", number);
+    sandbox_tell(&sandbox);
     child_reply(node->child, id, NULL);
 }
 
@@ -218,6 +226,21 @@ static void tell_sessions(void *owner, int64_t id, json_t *request)
     child_reply(node->child, id, json_pack("{s:o}", "sessions", list));
 }
 
+/* A fault: its soft limit; without "most" the hard one. */
+static void take_descriptors(void *owner, int64_t id, json_t *request)
+{
+    struct node *node = owner;
+    const json_t *most = json_object_get(request, "most");
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    if (json_is_integer(most) && (rlim_t)json_integer_value(most) < limit.rlim_max)
+        limit.rlim_cur = (rlim_t)json_integer_value(most);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    child_reply(node->child, id, NULL);
+}
+
 static void take_isolate(void *owner, int64_t id, json_t *request)
 {
     (void)request;
@@ -231,15 +254,11 @@ static void take_isolate(void *owner, int64_t id, json_t *request)
 }
 
 const struct child_request node_requests[] = {
-    {"start", take_start},
-    {"map", take_map},
-    {"sessions", tell_sessions},
-    {"release", leave_take_release},
-    {"isolate", take_isolate},
-    {"faults", take_faults},
-    {"fault_counts", tell_fault_counts},
-    {"stop", leave_take_stop},
-    {NULL, NULL},
+    {"start", take_start},       {"map", take_map},
+    {"sessions", tell_sessions}, {"release", leave_take_release},
+    {"isolate", take_isolate},   {"descriptors", take_descriptors},
+    {"faults", take_faults},     {"fault_counts", tell_fault_counts},
+    {"stop", leave_take_stop},   {NULL, NULL},
 };
 
 struct node *node_new(struct ev_loop *loop)

@@ -7,7 +7,7 @@
 struct node {
     struct ev_loop *loop;
     struct child *child;      /* borrowed */
-    char *directory;          /* owned; of the volumes */
+    char *directory, *place;  /* owned; of the volumes: as we go there, and for people */
     struct scsi_peers *peers; /* owned; the other volumes, for copies */
     char *run;                /* owned; what the supervisor calls this `up`, or NULL */
     struct workers *workers;

@@ -8,19 +8,31 @@
 #include "target/token_store.h"
 #include "target/volume_store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static json_t *read_identity(const char *directory, const char *volume, char **error)
+static json_t *read_identity(const struct volume_surroundings *around, const char *volume,
+                             char **error)
 {
-    char *path = memory_format("%s/%s.json", directory, volume);
+    char *path = memory_format("%s/%s.json", around->directory, volume);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     json_error_t about;
-    json_t *identity = json_load_file(path, 0, &about);
+    json_t *identity = NULL;
 
+    if (descriptor < 0)
+        snprintf(about.text, sizeof(about.text), "%s", strerror(errno));
+    else
+        identity = json_loadfd(descriptor, 0, &about);
     if (!identity)
-        *error = memory_format("cannot read the identity of volume %s from %s: %s", volume, path,
-                               about.text);
+        *error = memory_format("cannot read the identity of volume %s from %s/%s.json: %s", volume,
+                               around->place, volume, about.text);
+    if (descriptor >= 0)
+        close(descriptor);
     free(path);
     return identity;
 }
@@ -35,8 +47,8 @@ static struct disk *open_disk(const struct volume_surroundings *around,
         segments_open(around->workers, path, target->size, target->is_read_only, &failure);
 
     if (!disk)
-        *error = memory_format("cannot open volume %s: %s: %s", target->volume, path,
-                               strerror(-failure));
+        *error = memory_format("cannot open volume %s: %s/%s.img: %s", target->volume,
+                               around->place, target->volume, strerror(-failure));
     else if (pool && !target->is_thick)
         disk = pool_disk_new(pool, around->workers, disk, path);
     free(path);
@@ -86,7 +98,7 @@ static struct scsi_lun *open_lun(const struct volume_surroundings *around,
 struct volume *volume_open(const struct volume_surroundings *around,
                            const struct map_target *target, char **error)
 {
-    json_t *identity = read_identity(around->directory, target->volume, error);
+    json_t *identity = read_identity(around, target->volume, error);
     struct disk *disk = identity ? open_disk(around, target, error) : NULL;
     struct scsi_store *store = NULL;
     struct scsi_lun *lun = NULL;

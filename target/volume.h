@@ -25,8 +25,9 @@ struct volume {
 struct volume_surroundings {
     struct ev_loop *loop;
     struct workers *workers;
-    const char *directory;
-    const char *run; /* as in struct scsi_lun_config, like the next */
+    const char *directory; /* where the files are */
+    const char *place;     /* the same for people: the working directory has a name */
+    const char *run;       /* as in struct scsi_lun_config, like the next */
     struct scsi_peers *peers;
     const struct pools *pools;
 };

@@ -11,6 +11,7 @@ static const char *const names[] = {
     [EVENT_CLUSTER_DOWN] = "cluster.down",
     [EVENT_MAP_APPLIED] = "map.applied",
     [EVENT_PROCESS_STARTED] = "process.started",
+    [EVENT_PROCESS_SANDBOXED] = "process.sandboxed",
     [EVENT_PROCESS_ENDED] = "process.ended",
     [EVENT_NODE_STATE] = "node.state",
     [EVENT_NODE_FAILED] = "node.failed",

@@ -44,6 +44,7 @@ def unrelated(target):
 def count(prepare, commands):
     """Instructions of a target process from its start to its end."""
     lab = node.Lab(Net())
+    lab.sandbox = False
     lab.node = lab.start_target()
     session = lab.log_in()
     prepare(lab.node)

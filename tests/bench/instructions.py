@@ -36,13 +36,16 @@ CASES = {
 class CountedLab(Lab):
     """The target runs under callgrind."""
 
+    sandbox = False
+
     def start(self, process, arguments, **start):
         out = f"--callgrind-out-file={self.state}/callgrind"
         child = Process("/usr/bin/valgrind",
                         ["--tool=callgrind", out, str(BUILD / process), *arguments],
                         self.state / "valgrind.log")
         self.processes.append(child)
-        child.control.request("start", process=process, cluster="bench", **start)
+        child.control.request("start", process=process, cluster="bench",
+                              sandbox=self.sandbox, **start)
         return child
 
     def dump(self):

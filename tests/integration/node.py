@@ -116,6 +116,8 @@ class Process:
 class Lab:
     """What a bare process needs around it: addresses, state directory, and the map."""
 
+    sandbox = {}  # as the supervisor wants it; False: none, for tools that make calls of their own
+
     def __init__(self, net, **changes):
         self.net = net
         self.state = pathlib.Path(tempfile.mkdtemp(prefix="wire-"))
@@ -163,7 +165,8 @@ class Lab:
         log = self.state / f"{process}-{len(self.processes)}.log"
         child = Process(process, arguments, log)
         self.processes.append(child)
-        child.control.request("start", process=process, cluster="wire", **start)
+        child.control.request("start", process=process, cluster="wire",
+                              sandbox=self.sandbox, **start)
         return child
 
     def start_target(self, node=1, settings=None):
