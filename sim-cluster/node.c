@@ -177,16 +177,22 @@ static bool has_silent_process(const struct node *node)
     return false;
 }
 
+static void send_ping(struct process *process)
+{
+    process->is_pinged = true;
+    process_request(process, json_pack("{s:s}", "request", "ping"), 1e6, on_ping_replied, process);
+}
+
+/* Who has nothing to do is not woken up to say so. */
 static void ping(struct node *node)
 {
     LIST_FOR_EACH (link, &node->processes) {
         struct process *process = container_of(link, struct process, link);
 
-        if (process->is_pinged)
-            continue;
-        process->is_pinged = true;
-        process_request(process, json_pack("{s:s}", "request", "ping"), 1e6, on_ping_replied,
-                        process);
+        if (process_is_at_rest(process))
+            process->heard_at = node_now(node);
+        else if (!process->is_pinged)
+            send_ping(process);
     }
 }
 

@@ -259,6 +259,21 @@ void process_signal(struct process *process, int signal)
     pidfd_send_signal(process_descriptor(process), signal, NULL, 0);
 }
 
+/* The kernel's function that it sleeps in: that of a process which was stopped is another one. */
+bool process_is_at_rest(const struct process *process)
+{
+    char path[32], where[64] = "";
+    int file;
+
+    snprintf(path, sizeof(path), "/proc/%d/wchan", process->pid);
+    file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    ssize_t length = read(file, where, sizeof(where) - 1);
+    close(file);
+    return length > 0 && (strstr(where, "epoll") || strstr(where, "ep_poll"));
+}
+
 int process_descriptor(const struct process *process)
 {
     return process->internals->reapable.fd;

@@ -61,5 +61,9 @@ void process_request(struct process *process, json_t *request, double deadline_s
 /* SIGKILL, SIGSTOP, SIGCONT: never to another process that got the same number. */
 void process_signal(struct process *process, int signal);
 
+/* Whether it waits for something to happen, as a loop does that has nothing to do; false also when
+ * the kernel does not say. Does not wake it. */
+bool process_is_at_rest(const struct process *process);
+
 /* The pidfd, borrowed. */
 int process_descriptor(const struct process *process);
