@@ -68,26 +68,30 @@ function Add-Portal {
     [CmdletBinding(SupportsShouldProcess)]
     param($Kit, [string]$Address, [hashtable]$Chap)
 
-    if (@(Get-IscsiTargetPortal | Where-Object { $_.TargetPortalAddress -eq $Address }).Count -gt 0) {
-        if ($PSCmdlet.ShouldProcess("portal $Address", 'ask for its targets')) { Update-IscsiTargetPortal -TargetPortalAddress $Address }
+    $known = @(Get-IscsiTargetPortal -ErrorAction Stop | Where-Object { $_.TargetPortalAddress -eq $Address })
+    if ($known.Count -gt 0 -and $Chap.Count -eq 0) {
+        if ($PSCmdlet.ShouldProcess("portal $Address", 'ask for its targets')) { Update-IscsiTargetPortal -TargetPortalAddress $Address -ErrorAction Stop }
         return
     }
     if ($PSCmdlet.ShouldProcess("portal $Address", 'add')) {
+        # One that is known may have been added without the secret, and keeps what it was added with.
+        if ($known.Count -gt 0) { Remove-IscsiTargetPortal -TargetPortalAddress $Address -Confirm:$false -ErrorAction Stop }
         Add-RecordEntry $Kit 'portal' $Address $null
-        New-IscsiTargetPortal -TargetPortalAddress $Address @Chap | Out-Null
+        New-IscsiTargetPortal -TargetPortalAddress $Address @Chap -ErrorAction Stop | Out-Null
     }
 }
 
 function Select-Target {
-    $portals = @(Get-IscsiTargetPortal | Where-Object { $_.TargetPortalAddress -in $FloatingIP })
+    $portals = @(Get-IscsiTargetPortal -ErrorAction Stop | Where-Object { $_.TargetPortalAddress -in $FloatingIP })
     $offered = @($portals | ForEach-Object { Get-IscsiTarget -IscsiTargetPortal $_ -ErrorAction SilentlyContinue } |
             Select-Object -ExpandProperty NodeAddress | Sort-Object -Unique)
     if ($offered.Count -eq 0 -and $WhatIfPreference) {
         Write-Host 'What if: the targets offered there are logged in to then.'
         return
     }
+    if ($offered.Count -eq 0) { throw "No target is offered to this host at $($FloatingIP -join ', '): is one exported to its name and address?" }
     $chosen = @($offered | Where-Object { -not $Target -or $_ -like $Target })
-    if ($chosen.Count -eq 0) { throw "No target is offered to this host as '$Target'; offered: $($offered -join ', ')." }
+    if ($chosen.Count -eq 0) { throw "No target is offered as '$Target'; offered: $($offered -join ', ')." }
     if (-not $Target -and $chosen.Count -gt 1) { throw "Choose with -Target (wildcards are allowed): $($offered -join ', ')." }
     $chosen
 }
@@ -104,17 +108,18 @@ function Connect-Path {
             IsMultipathEnabled  = $Multipath; IsPersistent = $true
             IsHeaderDigest      = [bool]$HeaderDigest; IsDataDigest = [bool]$DataDigest
         }
-        Connect-IscsiTarget @login @Chap | Out-Null
+        Connect-IscsiTarget @login @Chap -ErrorAction Stop | Out-Null
     }
 }
 
 $kit = Get-Kit
+if ((Get-Service -Name $kit.Service).Status -ne 'Running') { throw "The service $($kit.Service) is not running: run Initialize-IscsiHost.ps1 first." }
 $nics = @($FloatingIP | ForEach-Object { Find-LocalAddress $_ })
 $chap = Get-ChapOption
 $discovery = if ($DiscoveryChap) { $chap } else { @{} }
 
 if ($null -ne $TargetSecret -and $PSCmdlet.ShouldProcess('initiator', 'set the secret of mutual CHAP')) {
-    Set-IscsiChapSecret -ChapSecret (Get-Secret $TargetSecret 'target')
+    Set-IscsiChapSecret -ChapSecret (Get-Secret $TargetSecret 'target') -ErrorAction Stop
 }
 foreach ($nic in $nics) { Add-Portal $kit $nic.FloatingIP $discovery }
 foreach ($name in @(Select-Target)) {
@@ -126,7 +131,7 @@ foreach ($name in @(Select-Target)) {
         }
     }
 }
-if (-not $WhatIfPreference) { Update-HostStorageCache }
+if (-not $WhatIfPreference) { Update-HostStorageCache -ErrorAction Stop }
 
 Get-SessionPath | Format-Table -AutoSize -Property 'Target', 'Local', 'FloatingIP', 'Node', 'Redirect', 'Connections' | Out-Host
 Get-SessionDisk | Format-Table -AutoSize -Property 'Number', 'SerialNumber', 'Size', 'OperationalStatus', 'PartitionStyle' | Out-Host

@@ -58,11 +58,11 @@ function Enable-Multipath {
     param($Kit)
 
     $name = $Kit.Mpio.Feature
-    $feature = Get-WindowsOptionalFeature -Online -FeatureName $name
+    $feature = Get-WindowsOptionalFeature -Online -FeatureName $name -ErrorAction Stop
     if ($feature.State -ne 'Enabled' -and $PSCmdlet.ShouldProcess("feature $name", 'install')) {
         Add-RecordEntry $Kit 'feature' $name "$($feature.State)" -NeedsRestart
-        Enable-WindowsOptionalFeature -Online -FeatureName $name -NoRestart -WarningAction SilentlyContinue | Out-Null
-        $feature = Get-WindowsOptionalFeature -Online -FeatureName $name
+        Enable-WindowsOptionalFeature -Online -FeatureName $name -NoRestart -WarningAction SilentlyContinue -ErrorAction Stop | Out-Null
+        $feature = Get-WindowsOptionalFeature -Online -FeatureName $name -ErrorAction Stop
     }
     if ($feature.State -eq 'Enabled') {
         Set-Claim $Kit
@@ -76,15 +76,15 @@ function Set-Claim {
     param($Kit)
 
     $bus = $Kit.Mpio.BusType
-    $claimed = "$((Get-MSDSMAutomaticClaimSettings)[$bus])"
+    $claimed = "$((Get-MSDSMAutomaticClaimSettings -ErrorAction Stop)[$bus])"
     if ($claimed -ne 'True' -and $PSCmdlet.ShouldProcess("MPIO for $bus", 'claim disks')) {
         Add-RecordEntry $Kit 'claim' $bus $false -NeedsRestart
-        Enable-MSDSMAutomaticClaim -BusType $bus -Confirm:$false | Out-Null
+        Enable-MSDSMAutomaticClaim -BusType $bus -Confirm:$false -ErrorAction Stop | Out-Null
     }
-    $policy = "$(Get-MSDSMGlobalDefaultLoadBalancePolicy)"
+    $policy = "$(Get-MSDSMGlobalDefaultLoadBalancePolicy -ErrorAction Stop)"
     if ($policy -ne $Kit.Mpio.Policy -and $PSCmdlet.ShouldProcess('MPIO policy', "set to $($Kit.Mpio.Policy)")) {
         Add-RecordEntry $Kit 'policy' 'MPIO' $policy
-        Set-MSDSMGlobalDefaultLoadBalancePolicy -Policy $Kit.Mpio.Policy
+        Set-MSDSMGlobalDefaultLoadBalancePolicy -Policy $Kit.Mpio.Policy -ErrorAction Stop
     }
 }
 
@@ -97,7 +97,8 @@ function Enable-Outbound {
     if (@(Get-NetFirewallRule -Name $rule.Name -ErrorAction SilentlyContinue).Count -gt 0) { return }
     if ($PSCmdlet.ShouldProcess("firewall rule $($rule.Name)", 'add')) {
         Add-RecordEntry $Kit 'rule' $rule.Name $null
-        New-NetFirewallRule -Name $rule.Name -DisplayName $rule.DisplayName -Direction Outbound -Protocol TCP -RemotePort $rule.Port -Action Allow | Out-Null
+        $what = @{ Direction = 'Outbound'; Protocol = 'TCP'; RemotePort = $rule.Port; Action = 'Allow' }
+        New-NetFirewallRule -Name $rule.Name -DisplayName $rule.DisplayName @what -ErrorAction Stop | Out-Null
     }
 }
 

@@ -33,12 +33,12 @@ function Get-ServiceCheck($Kit) {
 }
 
 function Get-MpioCheck($Kit) {
-    $feature = Get-WindowsOptionalFeature -Online -FeatureName $Kit.Mpio.Feature
+    $feature = Get-WindowsOptionalFeature -Online -FeatureName $Kit.Mpio.Feature -ErrorAction Stop
     Compare-Value 'MPIO' "$($feature.State)" 'Enabled'
     try {
-        $claims = Get-MSDSMAutomaticClaimSettings
+        $claims = Get-MSDSMAutomaticClaimSettings -ErrorAction Stop
         Compare-Value "MPIO claims $($Kit.Mpio.BusType)" "$($claims[$Kit.Mpio.BusType])" 'True'
-        Compare-Value 'MPIO policy' "$(Get-MSDSMGlobalDefaultLoadBalancePolicy)" $Kit.Mpio.Policy
+        Compare-Value 'MPIO policy' "$(Get-MSDSMGlobalDefaultLoadBalancePolicy -ErrorAction Stop)" $Kit.Mpio.Policy
     } catch {
         New-Check 'MPIO claims and policy' 'MPIO does not answer yet' "$($Kit.Mpio.BusType), $($Kit.Mpio.Policy)" $Unknown
     }
@@ -51,8 +51,8 @@ function Get-NetworkCheck([string[]]$FloatingIP) {
         $index = $nic.InterfaceIndex
         $gateways = @(Get-NetRoute -InterfaceIndex $index -ErrorAction SilentlyContinue |
                 Where-Object { $_.DestinationPrefix -in '0.0.0.0/0', '::/0' } | ForEach-Object { $_.NextHop })
-        $servers = @(Get-DnsClientServerAddress -InterfaceIndex $index -AddressFamily IPv4 | ForEach-Object { $_.ServerAddresses })
-        $client = Get-DnsClient -InterfaceIndex $index
+        $servers = @(Get-DnsClientServerAddress -InterfaceIndex $index -AddressFamily IPv4 -ErrorAction Stop | ForEach-Object { $_.ServerAddresses })
+        $client = Get-DnsClient -InterfaceIndex $index -ErrorAction Stop
         Compare-Value "$($nic.Interface): gateways" ($gateways -join ', ') ''
         Compare-Value "$($nic.Interface): DNS servers" ($servers -join ', ') ''
         Compare-Value "$($nic.Interface): registers in DNS" $client.RegisterThisConnectionsAddress $false

@@ -1,5 +1,6 @@
 # What the scripts here share: the recommended values, the record of former ones, the registry, and what the
 # host knows about its sessions. Dot-sourced, so that -WhatIf reaches every function; it changes nothing by itself.
+# Cmdlets of Windows' own modules do not see a script's $ErrorActionPreference: each call says what it wants.
 
 function Get-Kit {
     Import-PowerShellDataFile -LiteralPath (Join-Path $PSScriptRoot 'IscsiHost.psd1')
@@ -100,7 +101,8 @@ function Test-SameSubnet([string]$One, [string]$Other, [int]$Prefix) {
 
 # The network card whose subnet the floating IP is in: the path that StorPool's guide gives it.
 function Find-LocalAddress([string]$FloatingIP) {
-    foreach ($local in @(Get-NetIPAddress)) {
+    if ($null -eq ($FloatingIP -as [ipaddress])) { throw "'$FloatingIP' is not an IP address." }
+    foreach ($local in @(Get-NetIPAddress -ErrorAction Stop)) {
         $address = "$($local.IPAddress)" -replace '%.*$', ''
         if (Test-SameSubnet $address $FloatingIP $local.PrefixLength) {
             return [pscustomobject]@{
@@ -121,6 +123,11 @@ function ConvertFrom-WmiAddress($Address) {
     }
 }
 
+# None while the initiator's service is stopped: its cmdlets would fail.
+function Get-LiveSession {
+    if ((Get-Service -Name (Get-Kit).Service).Status -eq 'Running') { Get-IscsiSession -ErrorAction Stop }
+}
+
 # By the second half of the session identifier: where the login went, and where it was sent on to.
 function Get-Redirect {
     $found = @{}
@@ -137,7 +144,7 @@ function Get-Redirect {
 # One for each session. FloatingIP: the address it was asked to log in at, $null if the host does not tell.
 function Get-SessionPath {
     $redirects = Get-Redirect
-    foreach ($session in @(Get-IscsiSession)) {
+    foreach ($session in @(Get-LiveSession)) {
         $half = "$($session.SessionIdentifier)".Split('-')[-1].ToLowerInvariant().PadLeft(16, '0')
         $connections = @(Get-IscsiConnection -IscsiSession $session -ErrorAction SilentlyContinue)
         $current = if ($connections.Count -gt 0) { $connections[0].TargetAddress }
@@ -167,5 +174,5 @@ function Test-SessionPath([object[]]$Paths, [string]$Target, $Nic, [object[]]$Ni
 
 # Disks of iSCSI sessions: a disk with several paths appears once.
 function Get-SessionDisk {
-    Get-IscsiSession | Get-Disk -ErrorAction SilentlyContinue | Sort-Object -Property Number -Unique
+    Get-LiveSession | Get-Disk -ErrorAction SilentlyContinue | Sort-Object -Property Number -Unique
 }

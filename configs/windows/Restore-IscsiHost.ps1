@@ -27,10 +27,10 @@ function Undo-Session([string]$Name) {
     $target, $address = $Name -split ' through ', 2
     $paths = @(Get-SessionPath | Where-Object { $_.Target -eq $target -and ($null -eq $_.FloatingIP -or $_.FloatingIP -eq $address) })
     foreach ($path in $paths) {
-        $disks = @(Get-IscsiSession -SessionIdentifier $path.Identifier | Get-Disk -ErrorAction SilentlyContinue)
-        foreach ($disk in $disks) { Set-Disk -Number $disk.Number -IsOffline $true }
-        if ($path.Persistent) { Unregister-IscsiSession -SessionIdentifier $path.Identifier }
-        Disconnect-IscsiTarget -NodeAddress $target -SessionIdentifier $path.Identifier -Confirm:$false
+        $disks = @(Get-IscsiSession -SessionIdentifier $path.Identifier -ErrorAction Stop | Get-Disk -ErrorAction SilentlyContinue)
+        foreach ($disk in $disks) { Set-Disk -Number $disk.Number -IsOffline $true -ErrorAction Stop }
+        if ($path.Persistent) { Unregister-IscsiSession -SessionIdentifier $path.Identifier -ErrorAction Stop }
+        Disconnect-IscsiTarget -NodeAddress $target -SessionIdentifier $path.Identifier -Confirm:$false -ErrorAction Stop
     }
     # A login for the next start of Windows may be left when its session was gone.
     foreach ($login in @(Get-CimInstance -Namespace root/wmi -ClassName MSiSCSIInitiator_PersistentLoginClass -ErrorAction SilentlyContinue)) {
@@ -42,8 +42,8 @@ function Undo-Session([string]$Name) {
 }
 
 function Undo-Portal([string]$Address) {
-    if (@(Get-IscsiTargetPortal | Where-Object { $_.TargetPortalAddress -eq $Address }).Count -gt 0) {
-        Remove-IscsiTargetPortal -TargetPortalAddress $Address -Confirm:$false
+    if (@(Get-IscsiTargetPortal -ErrorAction Stop | Where-Object { $_.TargetPortalAddress -eq $Address }).Count -gt 0) {
+        Remove-IscsiTargetPortal -TargetPortalAddress $Address -Confirm:$false -ErrorAction Stop
     }
 }
 
@@ -59,7 +59,7 @@ function Undo-Registry([string]$Name, $Former) {
 
 function Undo-Service([string]$Name, $Former) {
     Set-Service -Name $Name -StartupType $Former.StartType
-    if ($Former.Status -eq 'Stopped' -and @(Get-IscsiSession).Count -eq 0) { Stop-Service -Name $Name }
+    if ($Former.Status -eq 'Stopped' -and @(Get-LiveSession).Count -eq 0) { Stop-Service -Name $Name }
 }
 
 function Undo-Entry($Entry) {
@@ -67,9 +67,9 @@ function Undo-Entry($Entry) {
         'session' { Undo-Session $Entry.Name }
         'portal' { Undo-Portal $Entry.Name }
         'rule' { Remove-NetFirewallRule -Name $Entry.Name -ErrorAction SilentlyContinue }
-        'policy' { Set-MSDSMGlobalDefaultLoadBalancePolicy -Policy $Entry.Former }
-        'claim' { Disable-MSDSMAutomaticClaim -BusType $Entry.Name -Confirm:$false | Out-Null }
-        'feature' { Disable-WindowsOptionalFeature -Online -FeatureName $Entry.Name -NoRestart -WarningAction SilentlyContinue | Out-Null }
+        'policy' { Set-MSDSMGlobalDefaultLoadBalancePolicy -Policy $Entry.Former -ErrorAction Stop }
+        'claim' { Disable-MSDSMAutomaticClaim -BusType $Entry.Name -Confirm:$false -ErrorAction Stop | Out-Null }
+        'feature' { Disable-WindowsOptionalFeature -Online -FeatureName $Entry.Name -NoRestart -WarningAction SilentlyContinue -ErrorAction Stop | Out-Null }
         'registry' { Undo-Registry $Entry.Name $Entry.Former }
         'service' { Undo-Service $Entry.Name $Entry.Former }
         default { throw "this version of the script does not know '$($Entry.Kind)'" }
@@ -81,6 +81,9 @@ $entries = @(Get-RecordEntry $kit)
 if ($entries.Count -eq 0) {
     Write-Host "Nothing to undo: $(Get-RecordPath $kit) has no entries."
     exit 0
+}
+if (@($entries | Where-Object { $_.Kind -in 'session', 'portal' }).Count -gt 0 -and -not $WhatIfPreference) {
+    Start-Service -Name $kit.Service
 }
 [array]::Reverse($entries)
 $left = @()

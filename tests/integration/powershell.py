@@ -1,4 +1,4 @@
-"""PowerShell as a tree: the files of configs/windows through a real parser, and what can be asked of them."""
+"""PowerShell as a tree: the files of configs/windows, through a real parser."""
 
 import functools
 import json
@@ -16,7 +16,7 @@ PARSE = TREE / "tests" / "powershell" / "parse.mjs"
 
 
 class Node:
-    """A piece of syntax: its type, text, line and children. A node that only wraps one other is left out."""
+    """A piece of syntax: type, text, line, children. What only wraps one other is left out."""
 
     def __init__(self, plain, source, parent=None):
         self.type, self.start, self.end, children = unwrap(plain)
@@ -58,9 +58,10 @@ class Node:
 
 # One level of the grammar for each precedence: `$x` alone is fourteen nodes deep.
 LEVELS = {f"{level}_expression" for level in (
-    "logical", "bitwise", "comparison", "additive", "multiplicative", "format", "range", "array_literal",
-    "unary", "argument", "left_assignment", "with_unary_operator")} | {
-    "pipeline", "pipeline_chain", "expression_with_unary_operator", "string_literal", "integer_literal"}
+    "logical", "bitwise", "comparison", "additive", "multiplicative", "format", "range",
+    "array_literal", "unary", "argument", "left_assignment")} | {
+    "pipeline", "pipeline_chain", "expression_with_unary_operator", "string_literal",
+    "integer_literal"}
 
 
 def unwrap(plain):

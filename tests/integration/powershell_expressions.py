@@ -3,8 +3,8 @@
 import datetime
 import ipaddress
 
-from powershell_values import (PowerShellError, Secret, Table, Thing, add, collapse, compare, element, member, method,
-                               net_format, stream, text, truth)
+from powershell_values import (PowerShellError, Secret, Table, Thing, add, collapse, compare,
+                               element, member, method, net_format, stream, text, truth)
 
 NOTHING = object()  # of a method that gives no value, not even $null
 
@@ -32,8 +32,9 @@ STATICS = {
     ("net.ipaddress", "Parse"): Address,
     ("net.ipaddress", "new"): Address,
     ("bitconverter", "GetBytes"): lambda value: value.to_bytes(8, "little", signed=value < 0),
-    ("bitconverter", "ToInt32"): lambda data, at: int.from_bytes(data[at:at + 4], "little", signed=True),
-    ("net.networkcredential", "new"): lambda user, secret: Thing(UserName=user, Password=secret.hidden),
+    ("bitconverter", "ToInt32"): lambda data, at: int.from_bytes(data[at:at + 4], "little",
+                                                                 signed=True),
+    ("net.networkcredential", "new"): lambda user, secret: Thing(Password=secret.hidden),
     ("collections.generic.list[object]", "new"): list,
     ("math", "Round"): round,
     ("array", "Reverse"): reverse,
@@ -45,7 +46,8 @@ def cast(kind, value):
     if kind.endswith("[]"):
         if value is None:
             return None
-        return bytes(value) if kind == "byte[]" else [cast(kind[:-2], item) for item in stream(value)]
+        items = [cast(kind[:-2], item) for item in stream(value)]
+        return bytes(items) if kind == "byte[]" else items
     if kind == "pscustomobject":
         return Thing(value.items())
     if kind in ("int", "int64"):
@@ -55,10 +57,19 @@ def cast(kind, value):
     if kind == "string":
         return text(value)
     if kind == "datetime":
-        return value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
+        return datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
     if kind == "securestring" and not isinstance(value, (Secret, type(None))):
         raise PowerShellError("a secret as plain text")
     return value
+
+
+def convert(kind, value):
+    """-as: $null where a cast would fail."""
+    assert kind == "ipaddress"
+    try:
+        return Address(value)
+    except ValueError:
+        return None
 
 
 class Expressions:
@@ -71,6 +82,12 @@ class Expressions:
         if hasattr(self, f"run_{node.type}"):
             return collapse(self.statement(node))
         raise NotImplementedError(f"{node.type}: {node.text[:80]}")
+
+    def assigned(self, node):
+        """What `... = node` gives: a statement's outputs together, or a value as it is."""
+        if hasattr(self, f"run_{node.type}"):
+            return collapse(self.statement(node))
+        return self.value(node)
 
     def eval_variable(self, node):
         return self.read(node.text.strip("${}"))
@@ -109,9 +126,7 @@ class Expressions:
     def eval_hash_literal_expression(self, node):
         body, table = node.first("hash_literal_body"), Table()
         for entry in body.named("hash_entry") if body else []:
-            source = entry.children[2]
-            value = collapse(self.statement(source)) if hasattr(self, f"run_{source.type}") else self.value(source)
-            table[entry.children[0].text] = value
+            table[entry.children[0].text] = self.assigned(entry.children[2])
         return table
 
     def eval_script_block_expression(self, node):
@@ -128,7 +143,8 @@ class Expressions:
 
     def eval_invokation_expression(self, node):
         listed = node.first("argument_list").first("argument_expression_list")
-        arguments = [self.value(item) for item in listed.children if item.type != ","] if listed else []
+        listed = listed.children if listed else []
+        arguments = [self.value(item) for item in listed if item.type != ","]
         name = node.first("member_name").text
         if node.children[0].type == "type_literal":
             return STATICS[node.children[0].text[1:-1].lower(), name](*arguments)
@@ -136,7 +152,10 @@ class Expressions:
         return NOTHING if name == "Add" else value
 
     def eval_comparison_expression(self, node):
-        return compare(node.children[1].text.lower(), self.value(node.children[0]), self.value(node.children[2]))
+        if node.children[1].text == "-as":
+            return convert(node.children[2].text[1:-1], self.value(node.children[0]))
+        left, right = self.value(node.children[0]), self.value(node.children[2])
+        return compare(node.children[1].text.lower(), left, right)
 
     def eval_logical_expression(self, node):
         left = truth(self.value(node.children[0]))

@@ -1,12 +1,12 @@
-"""Runs the PowerShell of configs/windows on a host that is a model: as much of the language as the kit uses,
-strict as Set-StrictMode -Version Latest is. What it does not know, it refuses: NotImplementedError."""
+"""Runs the PowerShell of configs/windows on a host that is a model: as much of the language as the
+kit uses, strict as Set-StrictMode -Version Latest is. What it does not know, it refuses."""
 
 import re
 
 import powershell
 from powershell_expressions import NOTHING, Expressions, cast
-from powershell_values import (PowerShellError, Table, Thing, add, collapse, iterate, same, set_member, stream,
-                               text, truth)
+from powershell_values import (PowerShellError, Table, Thing, add, collapse, iterate, same,
+                               set_member, stream, text, truth)
 
 COMMON = {"erroraction", "warningaction", "confirm", "verbose"}
 
@@ -25,7 +25,8 @@ class Function:
     def __init__(self, node, name):
         self.name, block = name, node.first("script_block") or node
         declared = node.first("function_parameter_declaration") or block.first("param_block")
-        self.parameters = [Parameter(item) for item in declared.all("script_parameter")] if declared else []
+        self.parameters = [Parameter(item) for item in (declared.all("script_parameter")
+                                                        if declared else [])]
         attributes = declared.first("attribute_list") if declared else None
         self.attributes = attributes.text if attributes else ""
         self.body = (block.first("script_block_body") or block).first("statement_list")
@@ -59,15 +60,16 @@ class Run(Expressions):
     def __init__(self, host):
         self.host = host
         self.scopes = [{"true": True, "false": False, "null": None, "whatifpreference": False,
-                        "lastexitcode": 0, "env:programdata": r"C:\ProgramData", "psscriptroot": host.KIT}]
+                        "lastexitcode": 0, "psscriptroot": host.KIT,
+                        "env:programdata": r"C:\ProgramData"}]
         self.functions = {}
 
     def script(self, name, *positional, **named):
         """Runs a script of the kit; gives its outputs and its exit code."""
         function = Function(powershell.kit()[powershell.KIT / name], name)
-        what_if = named.pop("WhatIf", False)
+        preset = {"whatifpreference": named.pop("WhatIf", False)}
         try:
-            outputs = self.call(function, list(positional), Table(named.items()), {"whatifpreference": what_if})
+            outputs = self.call(function, list(positional), Table(named.items()), preset)
         except Flow as flow:
             return flow.outputs, flow.code
         return outputs, 0
@@ -88,7 +90,8 @@ class Run(Expressions):
     def call(self, function, positional, named, preset=None):
         scope = dict(preset or {})
         bound = {function.find(name).name: value for name, value in named.items()}
-        free = [item for item in function.parameters if item.name not in bound and not item.is_switch]
+        free = [item for item in function.parameters
+                if item.name not in bound and not item.is_switch]
         if len(positional) > len(free):
             raise PowerShellError(f"{function.name}: too many arguments")
         bound |= {item.name: value for item, value in zip(free, positional)}
@@ -104,7 +107,7 @@ class Run(Expressions):
                     raise PowerShellError(f"{function.name} needs {item.name}")
                 else:
                     default = self.value(item.default.children[1]) if item.default else None
-                    scope[item.name.lower()] = None if item.type == "datetime" else cast(item.type, default)
+                    scope[item.name.lower()] = cast(item.type, default)
             return self.block(function.body)
         except Flow as flow:
             if flow.kind != "return":
@@ -118,7 +121,8 @@ class Run(Expressions):
         before = self.scopes[-1].get("_")
         self.write("_", item)
         try:
-            return self.block(block.first("script_block").first("script_block_body").first("statement_list"))
+            body = block.first("script_block").first("script_block_body")
+            return self.block(body.first("statement_list"))
         finally:
             self.write("_", before)
 
@@ -142,7 +146,7 @@ class Run(Expressions):
             elif pending:
                 named[pending], pending = self.value(item), None
             else:
-                positional.append(item if item.type == "script_block_expression" else self.value(item))
+                positional.append(self.value(item))
         if pending:
             named[pending] = True
         return positional, named
@@ -161,9 +165,12 @@ class Run(Expressions):
         own = {name: value for name, value in named.items() if name.lower() not in COMMON}
         try:
             return self.host.invoke(self, called.text, given, positional, own, common)
-        except PowerShellError:
-            if text(common.get("ErrorAction")).lower() != "silentlycontinue":
+        except PowerShellError as error:
+            action = common.get("ErrorAction") or self.host.default_action(called.text)
+            if action.lower() == "stop":
                 raise
+            if action.lower() != "silentlycontinue":
+                self.host.errors.append(str(error))
             return []
 
     # Statements: a list of outputs
@@ -202,9 +209,8 @@ class Run(Expressions):
         return outputs
 
     def run_assignment_expression(self, node):
-        target, operator, source = node.children[0], node.children[1].text, node.children[2]
-        value = collapse(self.statement(source)) if hasattr(self, f"run_{source.type}") else self.value(source)
-        if operator == "+=":
+        target, value = node.children[0], self.assigned(node.children[2])
+        if node.children[1].text == "+=":
             value = add(self.value(target), value)
         self.assign(target, value)
         return []
@@ -273,7 +279,8 @@ class Run(Expressions):
         taken = [clause for clause in clauses if clause.children[0].children
                  and same(value, self.value(clause.children[0].children[0]))]
         taken = taken or [clause for clause in clauses if clause.children[0].text == "default"]
-        return [output for clause in taken for output in self.run_statement_block(clause.children[1])]
+        return [output for clause in taken
+                for output in self.run_statement_block(clause.children[1])]
 
     def run_try_statement(self, node):
         try:
@@ -282,7 +289,8 @@ class Run(Expressions):
             if not node.first("catch_clauses"):
                 raise
             self.write("_", Thing(Exception=Thing(Message=str(error))))
-            return self.run_statement_block(node.first("catch_clauses").children[0].first("statement_block"))
+            clause = node.first("catch_clauses").children[0]
+            return self.run_statement_block(clause.first("statement_block"))
         finally:
             if node.first("finally_clause"):
                 self.run_statement_block(node.first("finally_clause").first("statement_block"))

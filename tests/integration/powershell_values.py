@@ -1,5 +1,5 @@
-"""What PowerShell's values are here: None, bool, int, float, str, list, datetime as in Python, and the
-classes below. Comparison, truth, text and properties follow Set-StrictMode -Version Latest."""
+"""What PowerShell's values are here: None, bool, int, float, str, list, datetime as in Python, and
+the classes below. Comparison, truth, text and properties follow Set-StrictMode -Version Latest."""
 
 import datetime
 import fnmatch
@@ -43,6 +43,11 @@ class Thing(Table):
 
     def __init__(self, pairs=(), **properties):
         super().__init__([*pairs, *properties.items()])
+
+    def __getattr__(self, name):
+        if name == "entries" or name not in self:
+            raise AttributeError(name)
+        return self.get(name)
 
 
 class Secret:
@@ -155,8 +160,8 @@ def date_text(value, style="G"):
 
 
 METHODS = {
-    str: {"Split": str.split, "Trim": str.strip, "ToLowerInvariant": str.lower, "PadLeft": str.rjust,
-          "ToString": str},
+    str: {"Split": str.split, "Trim": str.strip, "ToLowerInvariant": str.lower,
+          "PadLeft": str.rjust, "ToString": str},
     datetime.datetime: {
         "ToString": date_text,
         "AddSeconds": lambda value, count: value + datetime.timedelta(seconds=count),
@@ -185,6 +190,8 @@ def member(value, name):
     if isinstance(value, Table):
         if name in value:
             return value.get(name)
+        if name == "Count" and not isinstance(value, Thing):
+            return len(value.entries)
     elif value is not None:
         for kind, properties in PROPERTIES.items():
             if isinstance(value, kind) and name in properties:

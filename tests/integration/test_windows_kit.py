@@ -1,4 +1,4 @@
-"""configs/windows: PowerShell that a parser accepts, calls with parameters that exist, one set of values."""
+"""configs/windows as written: a parser accepts it, what it calls exists, values are one set."""
 
 import configparser
 import inspect
@@ -12,10 +12,10 @@ from windows_machine import WindowsMachine
 
 SCRIPTS = ["Initialize", "Connect", "Test", "Watch", "Restore"]
 COMMON_PARAMETERS = {"erroraction", "warningaction", "confirm", "whatif"}
-APPROVED_VERBS = {"Add", "Compare", "Connect", "ConvertFrom", "Enable", "Find", "Get", "New", "Save", "Select",
-                  "Set", "Show", "Test", "Undo", "Write"}
-AUTOMATIC = {"_", "true", "false", "null", "psscriptroot", "pscmdlet", "whatifpreference", "lastexitcode",
-             "erroractionpreference", "env:programdata"}
+APPROVED_VERBS = {"Add", "Compare", "Connect", "ConvertFrom", "Enable", "Find", "Get", "New",
+                  "Save", "Select", "Set", "Show", "Test", "Undo", "Write"}
+AUTOMATIC = {"_", "true", "false", "null", "psscriptroot", "pscmdlet", "whatifpreference",
+             "lastexitcode", "erroractionpreference", "env:programdata"}
 
 @pytest.fixture(scope="module")
 def kit():
@@ -26,8 +26,9 @@ def kit():
 def data():
     """The .psd1 as Python: rows of its tables."""
     text = (KIT / "IscsiHost.psd1").read_text(encoding="ascii")
-    rows = [{key: quoted or number for key, quoted, number in
-             re.findall(r"(\w+) = (?:'([^']*)'|(\d+))", row)} for row in re.findall(r"@\{ (.*) \}", text)]
+    entry = r"(\w+) = (?:'([^']*)'|(\d+))"
+    rows = [{key: quoted or number for key, quoted, number in re.findall(entry, row)}
+            for row in re.findall(r"@\{ (.*) \}", text)]
     return {"settings": {row["Name"]: row for row in rows if "Default" in row},
             "events": {(row["Source"].lower(), row["Id"]) for row in rows if "Source" in row}}
 
@@ -38,7 +39,8 @@ def parameters(scope):
     if block is None:
         body = scope.first("script_block") or scope
         block = body.first("param_block")
-    return [] if block is None else [node.first("variable").text[1:] for node in block.all("script_parameter")]
+    declared = block.all("script_parameter") if block else []
+    return [node.first("variable").text[1:] for node in declared]
 
 
 def functions(tree):
@@ -46,7 +48,7 @@ def functions(tree):
 
 
 def dot_sourced(kit, name):
-    """The files whose functions and variables a file sees: itself and what it takes in, or is taken in with."""
+    """The files whose functions and variables a file sees: itself, and those taken in with it."""
     seen = {name} | set(re.findall(r"\. \(Join-Path \$PSScriptRoot '([\w.]+)'\)", kit[name].source))
     return seen | ({"IscsiHost.Common.ps1"} if name == "IscsiHost.Checks.ps1" else set())
 
@@ -102,17 +104,29 @@ def test_every_call_is_of_something_that_exists_with_parameters_that_it_has(kit)
     machine, bad = WindowsMachine(), []
     for name, tree in kit.items():
         known = {function: {parameter.lower() for parameter in parameters(node)}
-                 for other in dot_sourced(kit, name) for function, node in functions(kit[other]).items()}
+                 for other in dot_sourced(kit, name)
+                 for function, node in functions(kit[other]).items()}
         for command in tree.all("command"):
             called = command.first("command_name")
             if called is None:
                 continue
             cmdlet = machine.find(called.text)
-            has = known.get(called.text, cmdlet and {item.lower() for item in inspect.signature(cmdlet).parameters})
+            has = known.get(called.text)
+            if cmdlet:
+                has = {item.lower() for item in inspect.signature(cmdlet).parameters}
             if has is None:
                 bad.append(f"{name}:{command.line}: {called.text} does not exist")
             elif used(command) - has:
                 bad.append(f"{name}:{command.line}: {called.text} has no {used(command) - has}")
+    assert not bad, "\n".join(bad)
+
+
+def test_a_call_into_a_module_says_what_an_error_does(kit):
+    """$ErrorActionPreference of a script does not reach it: it would go on after an error."""
+    bad = [f"{name}:{command.line}: {command.text[:60]}" for name, tree in kit.items()
+           for command in tree.all("command") if command.first("command_name") is not None
+           and WindowsMachine.default_action(command.first("command_name").text) != "Stop"
+           and "-ErrorAction" not in command.text]
     assert not bad, "\n".join(bad)
 
 
@@ -154,10 +168,11 @@ def test_no_secret_is_taken_or_shown_as_plain_text(kit):
         for node in tree.all("script_parameter"):
             variable = node.first("variable").text
             if re.search("secret|password|credential", variable, re.I):
-                assert re.search(r"\[(securestring|pscredential)\]", node.text, re.I), f"{name}: {variable}"
+                assert re.search(r"\[(securestring|pscredential)\]", node.text), variable
         for command in tree.all("command"):
             called = command.first("command_name")
-            if called is not None and re.match("Write-|Set-Content|Export-|Add-RecordEntry|iscsicli", called.text):
+            tells = "Write-|Set-Content|Export-|Add-RecordEntry|iscsicli"
+            if called is not None and re.match(tells, called.text):
                 assert not re.search("secret|password|plain|chap", command.text, re.I) or \
                     "secret of mutual" in command.text, f"{name}: {command.text}"
 
@@ -167,17 +182,18 @@ def test_no_secret_is_taken_or_shown_as_plain_text(kit):
 def test_the_reg_file_sets_the_same_values():
     text = (KIT / "IscsiHost.reg").read_bytes().decode("ascii")
     assert text.startswith("Windows Registry Editor Version 5.00\r\n")
-    found = {name: int(number, 16) for name, number in re.findall(r'^"(\w+)"=dword:(\w{8})\r$', text, re.M)}
+    found = {name: int(number, 16)
+             for name, number in re.findall(r'^"(\w+)"=dword:(\w{8})\r$', text, re.M)}
     assert found == {name: int(row["Number"]) for name, row in data()["settings"].items()}
-    places = re.search(r"Places = @\{(.*?)\}\n    DriverDesc", (KIT / "IscsiHost.psd1").read_text(), re.S)[1]
-    for place in re.findall(r"'HKLM:\\(.*)'", places):
+    for place in re.findall(r"'HKLM:\\(.*)'", (KIT / "IscsiHost.psd1").read_text(encoding="ascii")):
         assert f"[HKEY_LOCAL_MACHINE\\{place}" in text
 
 
 def test_the_readme_has_the_same_values():
     text = (TREE / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", text, re.M)
-    assert rows == [(name, row["Number"], row["Default"]) for name, row in data()["settings"].items()]
+    settings = data()["settings"].items()
+    assert rows == [(name, row["Number"], row["Default"]) for name, row in settings]
 
 
 def test_a_scenario_for_each_value_names_the_same():
@@ -186,7 +202,8 @@ def test_a_scenario_for_each_value_names_the_same():
                 for path in (TREE / "configs" / "scenarios" / "windows").glob("*.ini")]
     for name, row in data()["settings"].items():
         word = words.get(row["Number"], row["Number"])
-        assert any(re.search(rf"{name} \((StorPool's guide: )?{word}\b", comment) for comment in comments), name
+        pattern = rf"{name} \((StorPool's guide: )?{word}\b"
+        assert any(re.search(pattern, comment) for comment in comments), name
 
 
 def test_the_host_report_judges_by_the_same_values():

@@ -1,4 +1,4 @@
-"""configs/windows at work: its scripts run on a model of Windows, whose initiator logs in to a real cluster."""
+"""configs/windows at work: run on a model of Windows whose initiator logs in to a real cluster."""
 
 import csv
 import datetime
@@ -13,8 +13,9 @@ from powershell_values import Credential, PowerShellError, Secret, Thing
 from windows_machine import CLASS, WindowsMachine
 
 FLOATING = ["192.168.10.100", "192.168.20.100"]
-RECOMMENDED = {"MaxRequestHoldTime": -1, "LinkDownTime": 5, "SrbTimeoutDelta": 5, "PortalRetryCount": 300,
-               "EnableNOPOut": 1}
+PARAMETERS = (CLASS + r"\0003\Parameters").lower()
+RECOMMENDED = {"MaxRequestHoldTime": -1, "LinkDownTime": 5, "SrbTimeoutDelta": 5,
+               "PortalRetryCount": 300, "EnableNOPOut": 1}
 USER, SECRET = "win2016", "secret12chars"
 TARGET_SECRET = "another12chars"
 
@@ -42,7 +43,9 @@ def run(host, script, **arguments):
     """Outputs and exit code; what was shown is in host.output and host.warnings."""
     host.output.clear()
     host.warnings.clear()
-    return Run(host).script(f"{script}-IscsiHost.ps1", **arguments)
+    outcome = Run(host).script(f"{script}-IscsiHost.ps1", **arguments)
+    assert not host.errors, "errors that did not stop the script"
+    return outcome
 
 
 def prepare(host, **arguments):
@@ -56,7 +59,7 @@ def prepare(host, **arguments):
 def verdicts(host, **arguments):
     """Item to verdict, as Test has it, and its exit code."""
     checks, code = run(host, "Test", AsObject=True, **arguments)
-    return {check.get("Item"): check.get("Verdict") for check in checks}, code
+    return {check.Item: check.Verdict for check in checks}, code
 
 
 def shown(host):
@@ -67,17 +70,20 @@ def shown(host):
 
 def test_a_fresh_host_is_prepared_as_the_guide_has_it(host):
     run(host, "Initialize", FloatingIP=FLOATING)
-    assert any("Restart" in line for line in host.warnings) and any("once more" in line for line in host.warnings)
+    assert "Restart Windows" in shown(host) and "once more" in shown(host)
     assert verdicts(host)[0]["LinkDownTime"] == "after a restart"
     host.restart()
     run(host, "Initialize", FloatingIP=FLOATING)
     host.restart()
-    values = host.registry[(CLASS + r"\0003\Parameters").lower()].plain()
+    values = host.registry[PARAMETERS].plain()
     assert values == RECOMMENDED, "MaxRequestHoldTime is 0xffffffff, signed as the registry has it"
-    assert host.registry[r"hklm:\system\currentcontrolset\services\disk"].get("TimeOutValue") == 86400
-    assert host.registry[r"hklm:\system\currentcontrolset\services\mpio\parameters"].get("PDORemovePeriod") == 86400
-    assert host.services["msiscsi"].plain() == {"Name": "MSiSCSI", "StartType": "Automatic", "Status": "Running"}
-    assert host.mpio == {"state": "Enabled", "claims": {"SAS": False, "iSCSI": True}, "policy": "RR"}
+    services = r"hklm:\system\currentcontrolset\services"
+    assert host.registry[rf"{services}\disk"].get("TimeOutValue") == 86400
+    assert host.registry[rf"{services}\mpio\parameters"].get("PDORemovePeriod") == 86400
+    service = host.services["msiscsi"]
+    assert (service.StartType, service.Status) == ("Automatic", "Running")
+    assert host.mpio == {"state": "Enabled", "policy": "RR",
+                         "claims": {"SAS": False, "iSCSI": True}}
     found, _ = verdicts(host, FloatingIP=FLOATING)
     assert {item for item, verdict in found.items() if verdict != "as recommended"} == {"sessions"}
 
@@ -112,7 +118,7 @@ def test_restore_puts_back_every_former_value(host):
 def test_former_values_survive_a_drift_and_a_second_preparation(host):
     before = host.state()
     prepare(host)
-    host.registry[(CLASS + r"\0003\Parameters").lower()]["LinkDownTime"] = 77
+    host.registry[PARAMETERS]["LinkDownTime"] = 77
     assert verdicts(host)[0]["LinkDownTime"] == "not as recommended"
     entries = len(host.record())
     prepare(host)
@@ -125,11 +131,16 @@ def test_former_values_survive_a_drift_and_a_second_preparation(host):
 def test_what_cannot_be_undone_is_named_and_tried_again(host):
     before = host.state()
     prepare(host)
-    rule, works = "SimCluster-iSCSI-Out", host.Set_Service
-    host.Set_Service = lambda Name, StartupType: (_ for _ in ()).throw(PowerShellError("access denied"))
+    works = host.Set_Service
+
+    def denied(Name, StartupType):
+        raise PowerShellError(f"access to {Name} denied")
+
+    host.Set_Service = denied
     _, code = run(host, "Restore")
     assert code == 1 and [entry["Kind"] for entry in host.record()] == ["service"]
-    assert "service MSiSCSI could not be undone: access denied" in shown(host) and rule not in host.rules
+    assert "service MSiSCSI could not be undone: access to MSiSCSI denied" in shown(host)
+    assert not host.rules
     host.Set_Service = works
     _, code = run(host, "Restore")
     host.restart()
@@ -145,11 +156,13 @@ def test_a_host_with_one_path_keeps_its_mpio(host):
 
 
 def test_what_a_network_card_has_too_much_is_named_and_left(host):
-    host.routes, host.dns = [(5, "0.0.0.0/0", "192.168.10.1"), (5, "192.168.10.0/24", "0.0.0.0")], {6: ["8.8.8.8"]}
+    host.routes = [(5, "0.0.0.0/0", "192.168.10.1"), (5, "192.168.10.0/24", "0.0.0.0")]
+    host.dns = {6: ["8.8.8.8"]}
     run(host, "Initialize", FloatingIP=FLOATING)
-    assert any("an address and a mask and nothing else" in line for line in host.warnings)
+    assert "an address and a mask and nothing else" in shown(host)
     found, _ = verdicts(host, FloatingIP=FLOATING)
-    wrong = {item for item, verdict in found.items() if ": " in item and verdict != "as recommended"}
+    wrong = {item for item, verdict in found.items()
+             if ": " in item and verdict != "as recommended"}
     assert wrong == {"iSCSI 5: gateways", "iSCSI 6: DNS servers", "iSCSI 6: registers in DNS"}
     assert host.routes and host.dns
 
@@ -159,12 +172,24 @@ def test_what_a_network_card_has_too_much_is_named_and_left(host):
     ("Connect", {"FloatingIP": ["10.9.9.9"]}, "No network card has an address in the subnet of 10.9.9.9"),
     ("Connect", {"FloatingIP": FLOATING, "Credential": Credential(USER, "short")}, "has 5 characters"),
     ("Connect", {"FloatingIP": FLOATING, "TargetSecret": Secret(SECRET)}, "Mutual CHAP needs -Credential"),
+    ("Connect", {"FloatingIP": FLOATING}, "The service MSiSCSI is not running: run Initialize-IscsiHost.ps1 first"),
+    ("Connect", {"FloatingIP": ["192.168.10.100:3260"]}, "'192.168.10.100:3260' is not an IP address"),
     ("Connect", {}, "needs FloatingIP"),
 ])
 def test_a_mistake_is_named(host, script, arguments, sentence):
+    if "service" not in sentence:
+        host.services["msiscsi"]["Status"] = "Running"
     with pytest.raises(PowerShellError, match=sentence):
         run(host, script, **arguments)
     assert not host.iscsi.portals
+
+
+def test_a_host_that_nobody_prepared_can_be_tested(host):
+    found, code = verdicts(host)
+    assert code == 1
+    for item in ("service MSiSCSI", "MPIO", "LinkDownTime", "sessions"):
+        assert found[item] == "not as recommended"
+    assert found["MPIO claims and policy"] == "unknown"
 
 
 def test_a_machine_without_the_initiator_is_named(host):
@@ -177,7 +202,8 @@ def test_a_machine_without_the_initiator_is_named(host):
 
 @pytest.fixture
 def lab(make_cluster, make_host):
-    """lab(**cluster) gives a cluster that is up and a prepared host with a card for each of its floating IPs."""
+    """lab(**cluster) gives a cluster that is up, a prepared host with a card for each of its
+    floating IPs, and these as an argument."""
     def make(**how):
         cluster = make_cluster(**({"volumes": ("data1",)} | how)).up()
         host = make_host(cluster.net.address(50), cluster.net.address(50, second=True))
@@ -199,9 +225,11 @@ def test_two_floating_ips_make_two_paths_once(lab, tells):
     host.iscsi.tells_redirect = tells
     run(host, "Connect", **both)
     node = cluster.controller()
-    expected = [("400001370000", f"{cluster.portal(node)}:3260"), ("400001370001", f"{cluster.portal(node, True)}:3260")]
+    expected = [("400001370000", f"{cluster.portal(node)}:3260"),
+                ("400001370001", f"{cluster.portal(node, True)}:3260")]
     assert sessions(cluster) == expected
-    assert all(path.login.get("IsMultipathEnabled") and path.login.get("IsPersistent") for path in host.iscsi.sessions)
+    for path in host.iscsi.sessions:
+        assert path.login.IsMultipathEnabled and path.login.IsPersistent
     run(host, "Connect", **both)
     assert sessions(cluster) == expected and len(host.iscsi.portals) == 2
     found, code = verdicts(host, **both)
@@ -212,32 +240,36 @@ def test_two_floating_ips_make_two_paths_once(lab, tells):
 def test_a_path_that_is_missing_is_added_alone(lab):
     cluster, host, both = lab()
     run(host, "Connect", FloatingIP=[cluster.floating_ip2])
-    assert not host.iscsi.sessions[0].login.get("IsMultipathEnabled"), "one path: as Quick Connect does it"
+    assert not host.iscsi.sessions[0].login.IsMultipathEnabled, "as Quick Connect does it"
     found, code = verdicts(host, **both)
-    missing = f"{host.iscsi.sessions[0].login.get('NodeAddress')} through {cluster.floating_ip}"
+    missing = f"{host.iscsi.sessions[0].login.NodeAddress} through {cluster.floating_ip}"
     assert code == 1 and found[missing] == "not as recommended"
     run(host, "Connect", **both)
-    assert [path.login.get("TargetPortalAddress") for path in host.iscsi.sessions] == both["FloatingIP"][::-1]
+    through = [path.login.TargetPortalAddress for path in host.iscsi.sessions]
+    assert through == [cluster.floating_ip2, cluster.floating_ip]
 
 
 @pytest.mark.parametrize("mutual", [False, True], ids=["one-way", "mutual"])
 def test_chap_is_asked_for_and_its_secrets_stay_secret(lab, mutual):
-    wanted = f"[initiator *]\nchap = {USER} {SECRET}\n" + (f"mutual_chap = array {TARGET_SECRET}\n" if mutual else "")
-    cluster, host, both = lab(sections=wanted)
+    wanted = f"[initiator *]\nchap = {USER} {SECRET}\n"
+    back = f"mutual_chap = array {TARGET_SECRET}\n" if mutual else ""
+    cluster, host, both = lab(sections=wanted + back)
     with pytest.raises(PowerShellError, match="login failed: 0x0201"):
         run(host, "Connect", **both, Credential=Credential(USER, "not the secret"))
     secrets = {"TargetSecret": Secret(TARGET_SECRET)} if mutual else {}
     run(host, "Connect", **both, Credential=Credential(USER, SECRET), **secrets)
     assert len(sessions(cluster)) == 2
-    assert all(path.login.get("credentials").mutual == mutual for path in host.iscsi.sessions)
+    assert all(path.login.credentials.mutual == mutual for path in host.iscsi.sessions)
     told = shown(host) + "".join(host.files.values())
     assert SECRET not in told and TARGET_SECRET not in told
 
 
 def test_discovery_may_want_chap_too(lab):
-    cluster, host, both = lab(sections=f"[initiator *]\nchap = {USER} {SECRET}", group={"discovery_chap": "required"})
-    secret = Credential(USER, SECRET)
-    run(host, "Connect", **both, Credential=secret, DiscoveryChap=True)
+    cluster, host, both = lab(sections=f"[initiator *]\nchap = {USER} {SECRET}",
+                              group={"discovery_chap": "required"})
+    with pytest.raises(PowerShellError, match="login failed: 0x0201"):
+        run(host, "Connect", **both, Credential=Credential(USER, SECRET))
+    run(host, "Connect", **both, Credential=Credential(USER, SECRET), DiscoveryChap=True)
     assert len(sessions(cluster)) == 2
 
 
@@ -245,10 +277,10 @@ def test_several_targets_are_a_choice(lab):
     cluster, host, both = lab(volumes=("data1", "data2"))
     with pytest.raises(PowerShellError, match="Choose with -Target .*data1, .*data2"):
         run(host, "Connect", **both)
-    with pytest.raises(PowerShellError, match="No target is offered to this host as 'data3'"):
+    with pytest.raises(PowerShellError, match="No target .* 'data3'; offered: .*data1, .*data2"):
         run(host, "Connect", **both, Target="data3")
     run(host, "Connect", **both, Target="*:data2")
-    assert {path.login.get("NodeAddress").rpartition(":")[2] for path in host.iscsi.sessions} == {"data2"}
+    assert {path.login.NodeAddress for path in host.iscsi.sessions} == {iqn("data2")}
     run(host, "Connect", **both, Target="*")
     assert len(sessions(cluster)) == 4
 
@@ -257,7 +289,8 @@ def test_connect_with_what_if_sends_nothing(lab):
     cluster, host, both = lab()
     before, record = host.state(), host.record()
     run(host, "Connect", **both, WhatIf=True)
-    assert host.state() == before and host.record() == record and shown(host).count("What if: ") == 3
+    assert host.state() == before and host.record() == record
+    assert shown(host).count("What if: ") == 3
 
 
 def test_restore_logs_out_and_leaves_no_trace(lab):
@@ -282,39 +315,43 @@ def test_restore_logs_out_and_leaves_no_trace(lab):
 
 def log(host, *entries):
     """Events as Windows has them: (seconds from now, source, id)."""
-    host.log = [Thing(TimeCreated=host.now + datetime.timedelta(seconds=after), ProviderName=source, Id=number,
-                      RecordId=at, Message=f"  {source}\r\n says {number} ") for at, (after, source, number)
-                in enumerate(entries)]
+    host.log = [Thing(TimeCreated=host.now + datetime.timedelta(seconds=after), RecordId=at,
+                      ProviderName=source, Id=number, Message=f"  {source}\r\n says {number} ")
+                for at, (after, source, number) in enumerate(entries)]
 
 
 def results(host, name):
     """A file of the folder that Watch was told."""
     content = host.files[rf"c:\lab\{name}".lower()]
-    return json.loads(content) if name.endswith("json") else list(csv.DictReader(io.StringIO(content)))
+    if name.endswith("json"):
+        return json.loads(content)
+    return list(csv.DictReader(io.StringIO(content)))
 
 
 def test_each_failover_is_timed_from_the_first_loss_to_the_last_return(host):
-    log(host, (1, "iScsiPrt", 20), (1.5, "iScsiPrt", 20), (2, "iScsiPrt", 1), (2, "Kernel-General", 16), (3, "iScsiPrt", 1),
-        (4, "iScsiPrt", 34), (4.25, "iScsiPrt", 34), (5, "disk", 153), (20, "iScsiPrt", 20), (21, "mpio", 17))
+    log(host, (1, "iScsiPrt", 20), (1.5, "iScsiPrt", 20), (2, "iScsiPrt", 1),
+        (2, "Kernel-General", 16), (3, "iScsiPrt", 1), (4, "iScsiPrt", 34), (4.25, "iScsiPrt", 34),
+        (5, "disk", 153), (20, "iScsiPrt", 20), (21, "mpio", 17))
     run(host, "Watch", Path=r"C:\lab", Seconds=30)
     first, second = results(host, "failovers.csv")
     assert (first["Seconds"], first["Paths"], first["Meanwhile"]) == ("3.25", "2", "iScsiPrt 1 x2")
     assert (second["Returned"], second["Seconds"], second["Meanwhile"]) == ("", "", "mpio 17 x1")
     summary = results(host, "summary.json")
-    assert summary["Failovers"] == 2 and summary["NotOver"] == 1 and summary["LongestSeconds"] == 3.25
+    assert (summary["Failovers"], summary["NotOver"], summary["LongestSeconds"]) == (2, 1, 3.25)
     events = results(host, "events.csv")
     assert len(events) == 9 and events[0]["Meaning"] == "connection lost, will retry"
     assert events[0]["Message"] == "iScsiPrt says 20"
 
 
 def test_a_second_in_which_a_disk_stands_still_is_seen(host):
-    host.iscsi.sessions, host.iscsi.disks = [], {}
+    host.services["msiscsi"]["Status"] = "Running"
     ticks = []
 
     def counters():
         stalled = 3 <= len(ticks) < 5
-        return [Thing(Name=name, DiskReadsPersec=0, DiskWritesPersec=0 if stalled else 50, DiskBytesPersec=0,
-                      CurrentDiskQueueLength=8, DiskTransfersPersec=0 if stalled else 50)
+        rate = 0 if stalled else 50
+        return [Thing(Name=name, DiskReadsPersec=0, DiskWritesPersec=rate, DiskBytesPersec=0,
+                      CurrentDiskQueueLength=8, DiskTransfersPersec=rate)
                 for name in ("0 C:", "1 E:", "_Total")]
 
     host.counters, host.on_second = counters, lambda: ticks.append(1)

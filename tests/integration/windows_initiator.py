@@ -1,5 +1,5 @@
-"""The initiator of a modelled Windows machine, and its cmdlets: logins are real, over the wire, through a
-floating IP to where it redirects."""
+"""The initiator of a modelled Windows machine, and its cmdlets: logins are real, over the wire,
+through a floating IP to where it redirects."""
 
 import ipaddress
 
@@ -20,7 +20,8 @@ def asks(cmdlet):
 
 
 def wmi_address(address):
-    return Thing(Type=1, IpV4Address=int.from_bytes(ipaddress.ip_address(address).packed, "little"), IpV6Address=None)
+    packed = ipaddress.ip_address(address).packed
+    return Thing(Type=1, IpV4Address=int.from_bytes(packed, "little"), IpV6Address=None)
 
 
 class Path:
@@ -29,9 +30,9 @@ class Path:
     def __init__(self, wire, number, login):
         self.wire, self.number, self.login = wire, number, login
         self.shown = Thing(
-            SessionIdentifier=f"ffffa80d00800843-{FIRST + number:016x}", TargetNodeAddress=login.get("NodeAddress"),
-            NumberOfConnections=1, IsPersistent=login.get("IsPersistent"), IsConnected=True,
-            IsMultipathEnabled=login.get("IsMultipathEnabled"))
+            SessionIdentifier=f"ffffa80d00800843-{FIRST + number:016x}", NumberOfConnections=1,
+            TargetNodeAddress=login.NodeAddress, IsPersistent=login.IsPersistent,
+            IsMultipathEnabled=login.IsMultipathEnabled)
 
     @property
     def node(self):
@@ -58,7 +59,8 @@ class Initiator:
         isid = windows.isid(self.logins)
         for _ in range(2):
             try:
-                return log_in(address, port, target, name=windows.PREFIX + self.name, chap=credentials, isid=isid)
+                return log_in(address, port, target, name=windows.PREFIX + self.name,
+                              chap=credentials, isid=isid)
             except Refused as refused:
                 if refused.status != 0x0101:
                     raise PowerShellError(f"login failed: 0x{refused.status:04x}") from refused
@@ -70,23 +72,26 @@ class Initiator:
         if kind is None:
             return None
         assert kind in ("ONEWAYCHAP", "MUTUALCHAP"), "Windows wants it in capitals"
-        mutual = {"target_user": "array", "target_secret": self.mutual_secret} if kind == "MUTUALCHAP" else {}
-        return chap.Credentials(user, secret, **mutual)
+        if kind == "ONEWAYCHAP":
+            return chap.Credentials(user, secret)
+        return chap.Credentials(user, secret, target_user="array", target_secret=self.mutual_secret)
 
     # Portals and targets
 
     def Get_IscsiTargetPortal(self):
+        self.need_service()
         return [Thing(TargetPortalAddress=address) for address in self.portals]
 
-    def New_IscsiTargetPortal(self, TargetPortalAddress, AuthenticationType=None, ChapUsername=None, ChapSecret=None):
-        self.need_service()
+    def New_IscsiTargetPortal(self, TargetPortalAddress, AuthenticationType=None,
+                              ChapUsername=None, ChapSecret=None):
         credentials = self.credentials(AuthenticationType, ChapUsername, ChapSecret)
         self.portals[TargetPortalAddress] = Thing(credentials=credentials, found=[])
         return self.Update_IscsiTargetPortal(TargetPortalAddress)
 
     def Update_IscsiTargetPortal(self, TargetPortalAddress):
+        self.need_service()
         portal = self.portals[TargetPortalAddress]
-        session = self.log_in(TargetPortalAddress, None, portal.get("credentials"))
+        session = self.log_in(TargetPortalAddress, None, portal.credentials)
         portal["found"] = [value for key, value in session.send_targets() if key == "TargetName"]
         session.log_out()
         session.close()
@@ -98,7 +103,8 @@ class Initiator:
         return []
 
     def Get_IscsiTarget(self, IscsiTargetPortal):
-        return [Thing(NodeAddress=name) for name in self.portals[IscsiTargetPortal.get("TargetPortalAddress")].get("found")]
+        portal = self.portals[IscsiTargetPortal.TargetPortalAddress]
+        return [Thing(NodeAddress=name) for name in portal.found]
 
     # Sessions
 
@@ -106,49 +112,54 @@ class Initiator:
         self.mutual_secret = ChapSecret
         return []
 
-    def Connect_IscsiTarget(self, NodeAddress, TargetPortalAddress, InitiatorPortalAddress, IsMultipathEnabled,
-                            IsPersistent, IsHeaderDigest, IsDataDigest, AuthenticationType=None, ChapUsername=None,
-                            ChapSecret=None):
+    def Connect_IscsiTarget(self, NodeAddress, TargetPortalAddress, InitiatorPortalAddress,
+                            IsMultipathEnabled, IsPersistent, IsHeaderDigest, IsDataDigest,
+                            AuthenticationType=None, ChapUsername=None, ChapSecret=None):
         credentials = self.credentials(AuthenticationType, ChapUsername, ChapSecret)
         wire = self.log_in(TargetPortalAddress, NodeAddress, credentials)
         self.sessions.append(Path(wire, self.logins, Thing(
-            NodeAddress=NodeAddress, TargetPortalAddress=TargetPortalAddress, IsPersistent=IsPersistent,
-            InitiatorPortalAddress=InitiatorPortalAddress, IsMultipathEnabled=IsMultipathEnabled,
-            credentials=credentials)))
+            NodeAddress=NodeAddress, TargetPortalAddress=TargetPortalAddress,
+            InitiatorPortalAddress=InitiatorPortalAddress, IsPersistent=IsPersistent,
+            IsMultipathEnabled=IsMultipathEnabled, credentials=credentials)))
         self.logins += 1
         if IsPersistent:
             self.persistent.append((NodeAddress, TargetPortalAddress))
         serial = wire.command(inquiry(0x80), read=255).assert_good().data_in[4:].decode().strip()
-        self.disks.setdefault(NodeAddress, Thing(Number=len(self.disks) + 1, SerialNumber=serial, FriendlyName="disk",
-                                                 Size=0, OperationalStatus="Online", PartitionStyle="RAW"))
+        self.disks.setdefault(NodeAddress, Thing(
+            Number=len(self.disks) + 1, SerialNumber=serial, FriendlyName="disk", Size=0,
+            OperationalStatus="Online", PartitionStyle="RAW"))
         return [Thing()]
 
     def Get_IscsiSession(self, SessionIdentifier=None):
+        self.need_service()
         return [path.shown for path in self.sessions
-                if SessionIdentifier in (None, path.shown.get("SessionIdentifier"))]
+                if SessionIdentifier in (None, path.shown.SessionIdentifier)]
 
     def Get_IscsiConnection(self, IscsiSession):
-        return [Thing(TargetAddress=path.node, InitiatorAddress=path.login.get("InitiatorPortalAddress"))
+        return [Thing(TargetAddress=path.node,
+                      InitiatorAddress=path.login.InitiatorPortalAddress)
                 for path in self.sessions if path.shown is IscsiSession]
 
     def Get_Disk(self, given=None):
-        return [self.disks[session.get("TargetNodeAddress")] for session in given]
+        return [self.disks[session.TargetNodeAddress] for session in given]
 
     def Set_Disk(self, Number, IsOffline):
         for disk in self.disks.values():
-            if disk.get("Number") == Number:
+            if disk.Number == Number:
                 disk["OperationalStatus"] = "Offline" if IsOffline else "Online"
         return []
 
     def Unregister_IscsiSession(self, SessionIdentifier):
         for path in self.sessions:
-            if path.shown.get("SessionIdentifier") == SessionIdentifier:
-                self.persistent.remove((path.login.get("NodeAddress"), path.login.get("TargetPortalAddress")))
+            if path.shown.SessionIdentifier == SessionIdentifier:
+                login = path.login.NodeAddress, path.login.TargetPortalAddress
+                self.persistent.remove(login)
         return []
 
     @asks
     def Disconnect_IscsiTarget(self, NodeAddress, SessionIdentifier):
-        path = next(path for path in self.sessions if path.shown.get("SessionIdentifier") == SessionIdentifier)
+        path = next(path for path in self.sessions
+                    if path.shown.SessionIdentifier == SessionIdentifier)
         if self.disks[NodeAddress].get("OperationalStatus") == "Online":
             raise PowerShellError("a device on that session is currently being used")
         assert path.wire.log_out().response == 0
@@ -167,17 +178,19 @@ class Initiator:
         if name == "MSiSCSI_RedirectPortalInfoClass" and self.tells_redirect:
             return [Thing(RedirectSessionList=[Thing(
                 UniqueSessionId=FIRST + path.number, RedirectPortalList=[Thing(
-                    OriginalIPAddr=wmi_address(path.login.get("TargetPortalAddress")),
+                    OriginalIPAddr=wmi_address(path.login.TargetPortalAddress),
                     RedirectedIPAddr=wmi_address(path.node), TemporaryRedirect=1,
-                    Redirected=int(path.node != path.login.get("TargetPortalAddress")))])
+                    Redirected=int(path.node != path.login.TargetPortalAddress))])
                 for path in self.sessions])]
         if name == "MSiSCSIInitiator_PersistentLoginClass":
-            return [Thing(TargetName=target, InitiatorInstance=r"ROOT\ISCSIPRT\0000_0", InitiatorPortNumber=1,
-                          TargetPortal=Thing(Address=address, Port=3260)) for target, address in self.persistent]
+            return [Thing(TargetName=target, InitiatorInstance=r"ROOT\ISCSIPRT\0000_0",
+                          InitiatorPortNumber=1, TargetPortal=Thing(Address=address, Port=3260))
+                    for target, address in self.persistent]
         if name == "MSiSCSI_InitiatorLoginStatistics":
             return [Thing(LoginAcceptRsps=self.logins, LoginRedirectRsps=self.logins)]
         if name == "MPIO_DISK_INFO":
-            return [Thing(DriveInfo=[Thing(Name=f"MPIO Disk{disk.get('Number')}", SerialNumber=disk.get("SerialNumber"),
-                                           NumberPaths=len(self.sessions), DsmName="Microsoft DSM")
-                                     for disk in self.disks.values()])]
+            return [Thing(DriveInfo=[
+                Thing(Name=f"MPIO Disk{disk.Number}", SerialNumber=disk.SerialNumber,
+                      NumberPaths=len(self.sessions), DsmName="Microsoft DSM")
+                for disk in self.disks.values()])]
         return []

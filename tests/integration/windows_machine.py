@@ -1,6 +1,6 @@
-"""A Windows Server that scripts of configs/windows run on: registry, services, MPIO, firewall, network cards,
-files, event log, and the cmdlets that reach them, with the parameters that Windows gives them (those the kit
-may use). Its initiator is a real one: it logs in to a cluster under test."""
+"""A Windows Server that scripts of configs/windows run on: registry, services, MPIO, firewall,
+network cards, files, event log, and the cmdlets that reach them, with the parameters that Windows
+gives them (those the kit may use). Its initiator logs in to a cluster under test."""
 
 import csv
 import datetime
@@ -10,11 +10,14 @@ import json
 import re
 
 import powershell
-from powershell_values import PowerShellError, Table, Thing, collapse, date_text, from_plain, plain, same, text, truth
+from powershell_values import (PowerShellError, Table, Thing, collapse, date_text, from_plain,
+                               plain, same, text, truth)
 from windows_initiator import Initiator
 
 CLASS = r"HKLM:\SYSTEM\CurrentControlSet\Control\Class\{4D36E97B-E325-11CE-BFC1-08002BE10318}"
-SWITCHES = {"force", "raw", "notypeinformation", "autosize", "wrap", "unique", "online", "norestart", "leaf", "parent"}
+SWITCHES = {"force", "raw", "notypeinformation", "autosize", "wrap", "unique", "online",
+            "norestart", "leaf", "parent"}
+MODULES = r"-(Iscsi|MSDSM|Net(IP|Route|Fire)|Dns|Disk$|HostStorage|WindowsOptionalFeature)"
 
 
 class Key:
@@ -45,7 +48,7 @@ class Language:
 
     def Sort_Object(self, Property=None, Unique=False, given=None):
         names = [Property] if isinstance(Property, str) else Property or []
-        ordered = sorted(given, key=lambda item: [item.get(name) for name in names] if names else item)
+        ordered = sorted(given, key=lambda item: [item.get(name) for name in names] or item)
         return [item for at, item in enumerate(ordered) if not Unique or at == 0
                 or (names and item.get(names[0]) != ordered[at - 1].get(names[0]))
                 or (not names and item != ordered[at - 1])]
@@ -63,7 +66,8 @@ class Language:
 
     def Format_Table(self, Property=None, AutoSize=False, Wrap=False, given=None):
         shown = [item for item in given if item is not None]
-        return [{name: item.get(name) for name in Property} if Property else item.plain() for item in shown]
+        return [{name: item.get(name) for name in Property} if Property else item.plain()
+                for item in shown]
 
     def Out_Host(self, given=None):
         self.output += given
@@ -216,8 +220,8 @@ class System:
         return [Thing(Name=Name)]
 
     def New_NetFirewallRule(self, Name, DisplayName, Direction, Protocol, RemotePort, Action):
-        assert (Direction, Protocol, Action) == ("Outbound", "TCP", "Allow")
-        self.rules[Name] = DisplayName, RemotePort
+        assert (Direction, Protocol, RemotePort, Action) == ("Outbound", "TCP", 3260, "Allow")
+        self.rules[Name] = DisplayName
         return [Thing(Name=Name)]
 
     def Remove_NetFirewallRule(self, Name):
@@ -226,7 +230,8 @@ class System:
         return []
 
     def Get_NetIPAddress(self):
-        return [Thing(IPAddress="::1", PrefixLength=128, InterfaceAlias="Loopback", InterfaceIndex=1), *self.cards]
+        loopback = Thing(IPAddress="::1", PrefixLength=128, InterfaceAlias="lo", InterfaceIndex=1)
+        return [loopback, *self.cards]
 
     def Get_NetRoute(self, InterfaceIndex):
         return [Thing(DestinationPrefix=prefix, NextHop=hop) for index, prefix, hop in self.routes
@@ -240,8 +245,8 @@ class System:
 
     def Get_WinEvent(self, FilterHashtable):
         assert FilterHashtable.get("LogName") == "System"
-        found = [event for event in self.log if event.get("TimeCreated") >= FilterHashtable.get("StartTime")]
-        return found[::-1]
+        start = FilterHashtable.get("StartTime")
+        return [event for event in self.log if event.TimeCreated >= start][::-1]
 
     def Get_CimInstance(self, ClassName, Namespace=None):
         if ClassName == "Win32_OperatingSystem":
@@ -263,31 +268,34 @@ class WindowsMachine(Language, Registry, System):
         self.registry = {path.lower(): Table(values.items()) for path, values in {
             CLASS + r"\0000": {"DriverDesc": "Some RAID controller"},
             CLASS + r"\0003": {"DriverDesc": "Microsoft iSCSI Initiator"},
-            CLASS + r"\0003\Parameters": {"LinkDownTime": 15, "MaxRequestHoldTime": 60, "SrbTimeoutDelta": 15},
+            CLASS + r"\0003\Parameters": {"LinkDownTime": 15, "MaxRequestHoldTime": 60,
+                                          "SrbTimeoutDelta": 15},
             CLASS + r"\Properties": {},
             r"HKLM:\SYSTEM\CurrentControlSet\Services\Disk": {"TimeOutValue": 60},
         }.items()}
         self.services = {"msiscsi": Thing(Name="MSiSCSI", StartType="Manual", Status="Stopped")}
-        self.mpio = {"state": "Disabled", "claims": {"SAS": False, "iSCSI": False}, "policy": "None"}
-        self.cards = [Thing(IPAddress=address, PrefixLength=24, InterfaceAlias=f"iSCSI {index}", InterfaceIndex=index)
-                      for index, address in enumerate(cards, 5)]
+        self.mpio = {"state": "Disabled", "policy": "None",
+                     "claims": {"SAS": False, "iSCSI": False}}
+        self.cards = [Thing(IPAddress=address, PrefixLength=24, InterfaceAlias=f"iSCSI {index}",
+                            InterfaceIndex=index) for index, address in enumerate(cards, 5)]
         self.rules, self.routes, self.dns, self.log, self.files = {}, [], {}, [], {}
         self.now = datetime.datetime(2026, 3, 1, 12, 0)
         self.booted = self.now - datetime.timedelta(hours=3)
         self.on_second, self.counters = lambda: None, lambda: []
         self.iscsi = Initiator(self)
-        self.output, self.warnings, self.run = [], [], None
+        self.output, self.warnings, self.errors, self.run = [], [], [], None
 
     def restart(self):
         self.now += datetime.timedelta(minutes=5)
         self.booted = self.now
-        self.mpio["state"] = self.mpio["state"].replace("EnablePending", "Enabled").replace("DisablePending", "Disabled")
+        pending = {"EnablePending": "Enabled", "DisablePending": "Disabled"}
+        self.mpio["state"] = pending.get(self.mpio["state"], self.mpio["state"])
 
     def state(self):
         """All that a script could have changed, the kit's own record apart."""
         values = {path: table.plain() for path, table in self.registry.items() if table.items()}
-        return repr([values, self.mpio, [service.plain() for service in self.services.values()], sorted(self.rules),
-                     sorted(self.iscsi.portals), len(self.iscsi.sessions), self.iscsi.persistent])
+        initiator = sorted(self.iscsi.portals), len(self.iscsi.sessions), self.iscsi.persistent
+        return repr([values, self.mpio, self.services, sorted(self.rules), initiator])
 
     def record(self):
         return json.loads(self.files[self.RECORD])["Entries"] if self.RECORD in self.files else []
@@ -299,6 +307,11 @@ class WindowsMachine(Language, Registry, System):
     @staticmethod
     def is_switch(name):
         return name.lower() in SWITCHES
+
+    @staticmethod
+    def default_action(name):
+        """Cmdlets of a module written in CDXML see the session's preference, not the script's."""
+        return "Continue" if re.search(MODULES, name) else "Stop"
 
     def find(self, name):
         name = re.sub(r"\W", "_", name)
@@ -315,4 +328,5 @@ class WindowsMachine(Language, Registry, System):
         if getattr(cmdlet, "asks", False) and not same(common.get("Confirm", True), False):
             raise PowerShellError(f"{name} asks for a confirmation that nobody gives")
         given = {"given": given} if given is not None and "given" in known else {}
-        return cmdlet(*positional, **{known[item.lower()]: value for item, value in named.items()}, **given)
+        named = {known[item.lower()]: value for item, value in named.items()}
+        return cmdlet(*positional, **named, **given)
