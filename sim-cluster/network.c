@@ -73,6 +73,13 @@ char *network_begin(struct network *network, struct belongings *belongings)
     return error ? memory_format("%s: %s", network->directory, strerror(-error)) : NULL;
 }
 
+void network_end_cuts(struct network_node *node)
+{
+    for (size_t i = 0; i < node->cut_count; i++)
+        close(node->cuts[i]);
+    node->cut_count = 0;
+}
+
 static void free_node(struct network_node *node)
 {
     muted_reset(&node->muted);
@@ -80,8 +87,7 @@ static void free_node(struct network_node *node)
         netlink_close(node->netlink);
         close(node->space);
     }
-    for (size_t i = 0; i < node->cut_count; i++)
-        close(node->cuts[i]);
+    network_end_cuts(node);
     free(node->cuts);
     free(node->held);
     free(node->ports);

@@ -41,6 +41,9 @@ extern const struct network_mode network_loopback, network_host, network_netns;
 
 /* Takes all its addresses from the node. */
 void network_remove_all(struct network *network, struct network_node *node);
+/* Both directions are open again. */
+void network_end_cuts(struct network_node *node);
+
 struct belongings;
 
 /* Writes down what is going to be made; takes it. NULL, or an owned sentence. */

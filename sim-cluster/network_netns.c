@@ -1,9 +1,8 @@
-/* network = netns: every node is a network namespace of its own, on a private bridge, on a bridge
- * of this machine or by macvlan on one of its interfaces. */
+/* network = netns: every node is a network namespace of its own, connected to the uplinks of
+ * network_uplink.h. */
 #include "sim-cluster/belongings.h"
 #include "sim-cluster/namespace.h"
-#include "sim-cluster/network_lan.h"
-#include "sim-cluster/network_mode.h"
+#include "sim-cluster/network_uplink.h"
 #include "sim-cluster/one_way.h"
 #include "sim-cluster/privileges.h"
 #include "target/base/config.h"
@@ -15,191 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static char *cannot(const char *what, const char *name, int error)
-{
-    return memory_format("%s %s: %s", what, name, strerror(-error));
-}
-
 static char *check(const struct cluster_config *config)
 {
     (void)config;
     return privileges_check("netns", PRIVILEGE_NAMESPACES | PRIVILEGE_NETWORK);
-}
-
-/* ---- what must be there, and what must not ---- */
-
-static char *check_namespace(const struct network *network, int node)
-{
-    char *name = network_plan_namespace(network->config, node), *wrong = NULL;
-    int space = namespace_open(name);
-
-    if (space != -ENOENT)
-        wrong = memory_format("there is a network namespace %s that is not this cluster's: give "
-                              "the cluster another name in [cluster], or remove it with \"ip netns "
-                              "delete %s\"",
-                              name, name);
-    if (space >= 0)
-        close(space);
-    free(name);
-    return wrong;
-}
-
-/* Takes the name. */
-static char *check_link_is_free(const struct network *network, char *name)
-{
-    struct link_state link;
-    char *wrong = NULL;
-
-    if (netlink_find_link(network->netlink, name, &link) != -ENODEV)
-        wrong = memory_format("there is an interface %s that is not this cluster's: give the "
-                              "cluster another name in [cluster]",
-                              name);
-    free(name);
-    return wrong;
-}
-
-static bool has_own_link(const struct network_config *config)
-{
-    return config->uplink == UPLINK_NONE ||
-           (config->uplink == UPLINK_MACVLAN && config->address_count);
-}
-
-static char *check_network(const struct network *network, size_t index)
-{
-    const struct network_config *config = &network->config->networks[index];
-    char *wrong = config->device ? network_lan_check_device(network, config) : NULL;
-
-    if (!wrong && has_own_link(config))
-        wrong = check_link_is_free(network, network_plan_link(network->config, index));
-    for (size_t i = 0; i < network->config->node_count && !wrong; i++)
-        wrong = check_link_is_free(
-            network, network_plan_port(network->config, index, network->config->nodes[i].number));
-    return wrong;
-}
-
-static char *check_names(const struct network *network)
-{
-    const struct cluster_config *config = network->config;
-    char *wrong = NULL;
-
-    for (size_t i = 0; i < config->node_count && !wrong; i++)
-        wrong = check_namespace(network, config->nodes[i].number);
-    for (size_t i = 0; i < config->network_count && !wrong; i++)
-        wrong = check_network(network, i);
-    return wrong ? wrong : network_lan_check_addresses(network);
-}
-
-/* ---- what is made ---- */
-
-/* The interface that this machine itself has in a network. Owned. */
-static char *name_of_own(const struct network *network, size_t index)
-{
-    const struct network_config *config = &network->config->networks[index];
-
-    return config->uplink == UPLINK_BRIDGE ? memory_copy_text(config->device)
-                                           : network_plan_link(network->config, index);
-}
-
-static void list_network(const struct network *network, size_t index, struct belongings *list)
-{
-    const struct network_config *config = &network->config->networks[index];
-    char *own = name_of_own(network, index), host[ADDRESS_TEXT_SIZE];
-
-    for (size_t i = 0; i < config->address_count && config->uplink == UPLINK_BRIDGE; i++) {
-        char *address =
-            memory_format("%s/%d", address_format_host(&config->addresses[i].address, host),
-                          config->addresses[i].prefix);
-
-        belongings_add_address(list, own, address);
-        free(address);
-    }
-    for (size_t i = 0; i < network->config->node_count; i++) {
-        char *port = network_plan_port(network->config, index, network->config->nodes[i].number);
-
-        belongings_add_link(list, port);
-        free(port);
-    }
-    if (has_own_link(config))
-        belongings_add_link(list, own);
-    free(own);
-}
-
-static char *write_belongings(struct network *network)
-{
-    struct belongings list = {0};
-
-    for (size_t i = 0; i < network->config->node_count; i++) {
-        char *name = network_plan_namespace(network->config, network->config->nodes[i].number);
-
-        belongings_add_namespace(&list, name);
-        free(name);
-    }
-    for (size_t i = 0; i < network->config->network_count; i++)
-        list_network(network, i, &list);
-    return network_begin(network, &list);
-}
-
-static int make_own_link(struct network *network, size_t index, const char *name)
-{
-    const struct network_config *config = &network->config->networks[index];
-    uint8_t mac[NETWORK_MAC_SIZE];
-    struct link_plan plan = {
-        .name = name, .alias = network->mark, .mac = mac, .mtu = config->mtu, .space = -1};
-    struct link_state parent, own;
-    int error = 0;
-
-    network_plan_mac(mac, network->config, index, NETWORK_THIS_MACHINE);
-    if (config->uplink == UPLINK_NONE)
-        error = netlink_add_bridge(network->netlink, &plan);
-    else
-        error = netlink_find_link(network->netlink, config->device, &parent);
-    if (!error && config->uplink == UPLINK_MACVLAN)
-        error = netlink_add_macvlan(network->netlink, &plan, parent.index);
-    if (!error)
-        error = netlink_find_link(network->netlink, name, &own);
-    return error ? error : netlink_set_up(network->netlink, own.index, true);
-}
-
-static char *add_own_addresses(struct network *network, const struct network_config *config,
-                               const char *own)
-{
-    struct link_state link;
-    int error = netlink_find_link(network->netlink, own, &link);
-    char host[ADDRESS_TEXT_SIZE];
-
-    for (size_t i = 0; i < config->address_count && !error; i++)
-        error = netlink_add_address(network->netlink, link.index, &config->addresses[i]);
-    if (!error)
-        return NULL;
-    return memory_format("%s:%d: %s cannot be added to %s: %s", network->config->path, config->line,
-                         address_format_host(&config->addresses[0].address, host), own,
-                         strerror(-error));
-}
-
-static char *make_network(struct network *network, size_t index)
-{
-    const struct network_config *config = &network->config->networks[index];
-    char *own = name_of_own(network, index), *wrong = NULL;
-    int error = has_own_link(config) ? make_own_link(network, index, own) : 0;
-
-    if (error)
-        wrong = cannot("cannot make interface", own, error);
-    else if (config->address_count)
-        wrong = add_own_addresses(network, config, own);
-    free(own);
-    return wrong;
-}
-
-static char *open_network(struct network *network)
-{
-    int error = netlink_open(&network->netlink);
-    char *wrong = error ? cannot("cannot open", "netlink", error) : check_names(network);
-
-    if (!wrong)
-        wrong = write_belongings(network);
-    for (size_t i = 0; i < network->config->network_count && !wrong; i++)
-        wrong = make_network(network, i);
-    return wrong;
 }
 
 /* ---- nodes ---- */
@@ -243,7 +61,7 @@ static int make_link(struct network *network, struct network_node *node, size_t 
                      const uint8_t *mac, const char *port)
 {
     const struct network_config *config = &network->config->networks[index];
-    char *own = name_of_own(network, index);
+    char *own = network_plan_own(network->config, index);
     struct link_plan far = {
         .name = config->name, .mac = mac, .mtu = config->mtu, .space = node->space};
     struct link_plan near = {.name = port, .alias = network->mark, .mtu = config->mtu, .space = -1};
@@ -280,13 +98,6 @@ static int connect_node(struct network *network, struct network_node *node, size
     return netlink_set_up(node->netlink, link.index, true);
 }
 
-static void end_cuts(struct network_node *node)
-{
-    for (size_t i = 0; i < node->cut_count; i++)
-        close(node->cuts[i]);
-    node->cut_count = 0;
-}
-
 static void discard(struct network *network, struct network_node *node, const char *name)
 {
     netlink_close(node->netlink);
@@ -294,7 +105,7 @@ static void discard(struct network *network, struct network_node *node, const ch
     node->netlink = NULL;
     node->space = -1;
     node->held_count = 0;
-    end_cuts(node);
+    network_end_cuts(node);
     belongings_remove_namespace(name, network->mark);
 }
 
@@ -312,7 +123,7 @@ static char *start_node(struct network *network, struct network_node *node)
             error = connect_node(network, node, i);
     }
     if (error)
-        wrong = cannot("cannot connect namespace", name, error);
+        wrong = memory_format("cannot connect namespace %s: %s", name, strerror(-error));
     free(name);
     return wrong;
 }
@@ -386,7 +197,7 @@ static char *cut(struct network *network, struct network_node *node,
                                           : cut_one_way(network, node, i, direction);
     if (!error)
         return NULL;
-    end_cuts(node);
+    network_end_cuts(node);
     return memory_format(direction == NETWORK_BOTH
                              ? "its links cannot be cut: %s"
                              : "its links cannot be cut in one direction (%s): that needs a kernel "
@@ -396,7 +207,7 @@ static char *cut(struct network *network, struct network_node *node,
 
 const struct network_mode network_netns = {
     .check = check,
-    .open = open_network,
+    .open = network_uplink_open,
     .start_node = start_node,
     .cut = cut,
     .has_addresses = true,

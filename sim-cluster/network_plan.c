@@ -55,9 +55,12 @@ char *network_plan_namespace(const struct cluster_config *config, int node)
     return memory_format("%s-node%d", config->name, node);
 }
 
-char *network_plan_link(const struct cluster_config *config, size_t network)
+char *network_plan_own(const struct cluster_config *config, size_t network)
 {
-    return memory_format("%s-%s", config->name, config->networks[network].name);
+    const struct network_config *own = &config->networks[network];
+
+    return own->uplink == UPLINK_BRIDGE ? memory_copy_text(own->device)
+                                        : memory_format("%s-%s", config->name, own->name);
 }
 
 char *network_plan_port(const struct cluster_config *config, size_t network, int node)

@@ -17,8 +17,8 @@ struct subnet network_plan_subnet(const struct network_config *network,
 void network_plan_mac(uint8_t mac[static NETWORK_MAC_SIZE], const struct cluster_config *config,
                       size_t network, int node);
 
-/* Owned names: of a node's namespace; of the private bridge or, on macvlan, this machine's own
- * interface; of the far end of a node's link. */
+/* Owned names: of a node's namespace; of this machine's interface in a network (the private bridge,
+ * the bridge that is there, a macvlan); of the far end of a node's link. */
 char *network_plan_namespace(const struct cluster_config *config, int node);
-char *network_plan_link(const struct cluster_config *config, size_t network);
+char *network_plan_own(const struct cluster_config *config, size_t network);
 char *network_plan_port(const struct cluster_config *config, size_t network, int node);

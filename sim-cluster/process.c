@@ -156,8 +156,10 @@ static void become(const struct process_start *start, int control, int log, pid_
     if (getppid() != parent)
         _exit(127);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is for the supervisor */
-    if (start->space >= 0 && setns(start->space, CLONE_NEWNET))
+    if (start->space >= 0 && setns(start->space, CLONE_NEWNET)) {
+        dprintf(log, "%s: cannot enter its network namespace: %s\n", start->path, strerror(errno));
         _exit(127);
+    }
     place_descriptors((int[]){null, null, log, control, start->lock});
     execv(start->path, start->argv);
     dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", start->path, strerror(errno));

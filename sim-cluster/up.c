@@ -4,6 +4,7 @@
 #include "sim-cluster/events.h"
 #include "sim-cluster/installation.h"
 #include "sim-cluster/network.h"
+#include "sim-cluster/network_plan.h"
 #include "sim-cluster/server.h"
 #include "sim-cluster/state_directory.h"
 #include "sim-cluster/supervisor.h"
@@ -81,6 +82,29 @@ static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 
 /* ---- start and end ---- */
 
+/* Where hosts and virtual machines are to be connected. */
+static void print_networks(const struct cluster_config *config)
+{
+    char host[ADDRESS_TEXT_SIZE];
+
+    if (config->network != NETWORK_NETNS)
+        return;
+    puts("on");
+    for (size_t i = 0; i < config->network_count; i++) {
+        const struct network_config *network = &config->networks[i];
+        char *own = network_plan_own(config, i);
+
+        printf("  network %s, %s %s", network->name,
+               network->uplink == UPLINK_MACVLAN ? "by macvlan on" : "bridge",
+               network->uplink == UPLINK_MACVLAN ? network->device : own);
+        for (size_t j = 0; j < network->address_count; j++)
+            printf("%s%s", j ? ", " : "; this machine is ",
+                   address_format_host(&network->addresses[j].address, host));
+        putchar('\n');
+        free(own);
+    }
+}
+
 static void print_banner(const struct run *run)
 {
     const struct cluster_config *config = &run->config;
@@ -96,6 +120,7 @@ static void print_banner(const struct run *run)
     puts("for");
     for (size_t i = 0; i < config->volume_count; i++)
         printf("  %s\n", config->volumes[i].target);
+    print_networks(config);
     printf("From another terminal: sim-cluster --state %s status\n", run->state.path);
     puts(run->ready < 0 ? "Ctrl-C ends the cluster.\n" : "\"sim-cluster down\" ends it.\n");
     fflush(stdout);

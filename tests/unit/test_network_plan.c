@@ -75,7 +75,7 @@ START_TEST(names_tell_the_cluster_the_network_and_the_node)
 
     ck_assert_ptr_null(read_text(NETNS REST));
     space = network_plan_namespace(&config, 1);
-    link = network_plan_link(&config, 0);
+    link = network_plan_own(&config, 0);
     port = network_plan_port(&config, 0, 1);
     ck_assert_str_eq(space, "lab-node1");
     ck_assert_str_eq(link, "lab-lan");
