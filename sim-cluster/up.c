@@ -217,6 +217,9 @@ static char *prepare(struct run *run, const char *directory)
     if (!wrong)
         wrong = state_directory_open(&run->state, directory);
     if (!wrong)
+        wrong = network_open(&run->supervisor.network, run->supervisor.loop, &run->config,
+                             run->state.path);
+    if (!wrong)
         wrong = volumes_prepare(&run->config, run->state.path);
     if (!wrong)
         wrong = confinement_prepare(&run->supervisor.confinement, &run->config, run->state.path);
@@ -224,9 +227,6 @@ static char *prepare(struct run *run, const char *directory)
         wrong = events_open(&run->events, run->state.path);
     if (!wrong)
         wrong = server_open(&run->server, run->supervisor.loop, run->state.path, &run->supervisor);
-    if (!wrong)
-        wrong = network_open(&run->supervisor.network, run->supervisor.loop, &run->config,
-                             run->state.path);
     return wrong;
 }
 
