@@ -16,7 +16,8 @@ export TEST_PATIENCE ?= 3
 endif
 
 PACKAGES := gcc make pkg-config libc6-dev libev-dev libssl-dev libinih-dev libjansson-dev libisal-dev libiscsi-dev libnl-route-3-dev \
-            libseccomp-dev check python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark procps
+            libseccomp-dev check python3 python3-pytest python3-pytest-xdist libiscsi-bin qemu-utils qemu-block-extra tshark procps \
+            nftables iproute2
 MODULES  := openssl inih jansson libisal libiscsi libnl-route-3.0 libseccomp check
 
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -Wall -Wextra -Werror -fno-strict-aliasing $(CFLAGS) $(SANITIZE) \

@@ -22,7 +22,7 @@ typedef int command_run(const struct options *options);
 
 command_run command_up, command_down, command_cleanup, command_status, command_node, command_target,
     command_floating_ip, command_volume, command_pool, command_export, command_alua, command_events,
-    command_demo, command_fault, command_heal, command_run_scenario, command_hosts;
+    command_demo, command_fault, command_heal, command_run_scenario, command_hosts, command_doctor;
 
 /* The probe has options of its own; what it is not told it learns from the cluster. */
 int command_probe(const char *state, int argc, char **argv);

@@ -118,36 +118,40 @@ static char *explain(const struct confinement *confinement, const char *volumes,
                          volumes, (unsigned)confinement->uid, strerror(-error));
 }
 
-static char *prepare(struct confinement *confinement, const struct cluster_config *config,
-                     const char *volumes)
+char *confinement_decide(struct confinement *confinement, const struct cluster_config *config,
+                         const char *volumes)
 {
-    char *missing = capabilities_missing(needed, NEEDED), *wrong = NULL;
-    bool can_switch = !missing;
-    int error = 0;
+    char *missing;
 
-    free(missing);
+    *confinement = (struct confinement){.is_on = config->has_sandbox};
+    if (!confinement->is_on)
+        return NULL;
     if (config->user)
-        wrong = take_configured(confinement, config);
-    else if (can_switch)
+        return take_configured(confinement, config);
+    missing = capabilities_missing(needed, NEEDED);
+    if (!missing)
         choose(confinement, volumes);
-    if (!wrong && confinement->becomes_user)
-        error = give_volumes(confinement, volumes);
-    if (error && (config->user || error == -EMLINK))
-        wrong = explain(confinement, volumes, error);
-    confinement->becomes_user &= !error;
-    return wrong;
+    free(missing);
+    return NULL;
 }
 
 char *confinement_prepare(struct confinement *confinement, const struct cluster_config *config,
                           const char *directory)
 {
-    char *volumes = memory_format("%s/volumes", directory), *wrong = NULL;
+    char *volumes = memory_format("%s/volumes", directory);
+    char *wrong = confinement_decide(confinement, config, volumes);
+    int error = !wrong && confinement->becomes_user ? give_volumes(confinement, volumes) : 0;
 
-    *confinement = (struct confinement){.is_on = config->has_sandbox};
-    if (confinement->is_on)
-        wrong = prepare(confinement, config, volumes);
+    if (error && (config->user || error == -EMLINK))
+        wrong = explain(confinement, volumes, error);
+    confinement->becomes_user &= !error;
     free(volumes);
     return wrong;
+}
+
+char *confinement_missing(void)
+{
+    return capabilities_missing(needed, NEEDED);
 }
 
 json_t *confinement_build(const struct confinement *confinement)

@@ -14,6 +14,13 @@ struct confinement {
     gid_t gid;
 };
 
+/* Decides only. `volumes`: their directory, which may not be there yet. NULL, or an owned sentence.
+ */
+char *confinement_decide(struct confinement *confinement, const struct cluster_config *config,
+                         const char *volumes);
+/* The names of what it takes to start processes as another user and is missing; owned, or NULL. */
+char *confinement_missing(void);
+
 /* Decides, and gives the files of the volumes, which are all there, to that user. `directory`: the
  * state's. NULL, or an owned sentence. */
 char *confinement_prepare(struct confinement *confinement, const struct cluster_config *config,

@@ -11,6 +11,7 @@
 #define TAKES_FORCE 16
 #define TAKES_EXPORT 32
 #define TAKES_RUN 64
+#define TAKES_CONFIG 128
 
 /* clang-format off */
 static const struct verb {
@@ -19,7 +20,7 @@ static const struct verb {
     command_run *run;
     const char *usage, *what;
 } verbs[] = {
-    { "up",          TAKES_STATE | TAKES_UP,                  command_up,          "up [-c CONFIG] [--detach] [--verbose]", "start a cluster; in the foreground, Ctrl-C ends it" },
+    { "up",          TAKES_STATE | TAKES_CONFIG | TAKES_UP,   command_up,          "up [-c CONFIG] [--detach] [--verbose]", "start a cluster; in the foreground, Ctrl-C ends it" },
     { "down",        TAKES_STATE | TAKES_JSON,                command_down,        "down [--json]", "end it; volumes stay" },
     { "status",      TAKES_STATE | TAKES_JSON,                command_status,      "status [--json]", "nodes, floating IPs, targets, sessions" },
     { "hosts",       TAKES_STATE | TAKES_JSON,                command_hosts,       "hosts [--json]", "what the wire tells of each initiator, beside StorPool's recommended values" },
@@ -34,6 +35,7 @@ static const struct verb {
     { "heal",        TAKES_STATE | TAKES_JSON,                command_heal,        "heal [--json]", "bring everything back: no faults, all nodes up" },
     { "run",         TAKES_STATE | TAKES_RUN,                 command_run_scenario, "run FILE.ini|DIRECTORY ... [--jobs N] [--twins] [--junit FILE] [--json FILE] [--report FILE.html] [--seed N]", "run scenarios: steps, expectations, a verdict" },
     { "cleanup",     TAKES_STATE | TAKES_JSON,                command_cleanup,     "cleanup [--json]", "remove namespaces, links and addresses that a cluster which was killed has left behind" },
+    { "doctor",      TAKES_STATE | TAKES_CONFIG | TAKES_JSON, command_doctor,      "doctor [-c CONFIG] [--json]", "what this machine lacks for a configuration, and the remedies" },
     { "events",      TAKES_STATE | TAKES_JSON | TAKES_FOLLOW, command_events,      "events [--follow] [--since TIME] [--json]", "what has happened, and what happens" },
     { "demo",        0,                                       command_demo,        "demo", "a cluster of its own, a load, and three failovers" },
 };
@@ -64,9 +66,10 @@ static int print_verb_help(const struct verb *verb)
 {
     printf("usage: sim-cluster %s%s\n\n%s\n", verb->takes & TAKES_STATE ? "[--state DIR] " : "",
            verb->usage, verb->what);
+    if (verb->takes & TAKES_CONFIG)
+        puts("\n  -c CONFIG   an INI file; without it the demonstration's");
     if (verb->takes & TAKES_UP)
-        puts("\n  -c CONFIG   an INI file; without it the demonstration's\n"
-             "  --detach    return when the cluster is up, and leave it running\n"
+        puts("  --detach    return when the cluster is up, and leave it running\n"
              "  --verbose   also show maps, processes, portals and volumes as they come and go");
     if (verb->takes & TAKES_FORCE)
         puts("\n  SIZE        bytes, or k, M, G, T\n"
@@ -129,8 +132,8 @@ static const char **find_text(struct options *options, int takes, const char *na
         const char **text;
     } texts[] = {
         {"--state", TAKES_STATE, &options->state},
-        {"-c", TAKES_UP, &options->config},
-        {"--config", TAKES_UP, &options->config},
+        {"-c", TAKES_CONFIG, &options->config},
+        {"--config", TAKES_CONFIG, &options->config},
         {"--portal-group", TAKES_EXPORT, &options->portal_group},
         {"--initiator", TAKES_EXPORT, &options->initiator},
         {"--since", TAKES_FOLLOW, &options->since},

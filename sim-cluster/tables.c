@@ -18,8 +18,7 @@ static long long number_of(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
-/* "20G", "1.5M" */
-static void format_bytes(char text[static 16], long long bytes)
+void tables_format_bytes(char text[static 16], long long bytes)
 {
     static const char units[] = " kMGTP";
     double value = (double)bytes;
@@ -117,7 +116,7 @@ static void print_targets(FILE *file, const json_t *status)
 
     fprintf(file, "\n%-16s  %7s  %-8s  %s\n", "VOLUME", "SIZE", "ON", "TARGET");
     json_array_foreach (json_object_get(status, "targets"), i, target) {
-        format_bytes(size, number_of(target, "size"));
+        tables_format_bytes(size, number_of(target, "size"));
         fprintf(file, "%-16s  %7s  %-8s  %s\n", text_of(target, "volume"), size,
                 format_node(node, json_object_get(target, "controller")), text_of(target, "name"));
         if (json_is_string(json_object_get(target, "problem")))
@@ -149,8 +148,8 @@ static void print_sessions(FILE *file, const json_t *status)
     fprintf(file, "\n%-40s  %-12s  %-4s  %-20s  %-20s  %8s  %7s  %7s\n", "SESSION OF", "VOLUME",
             "NODE", "PORTAL", "PEER", "COMMANDS", "WRITTEN", "READ");
     json_array_foreach (sessions, i, session) {
-        format_bytes(in, number_of(session, "bytes_in"));
-        format_bytes(out, number_of(session, "bytes_out"));
+        tables_format_bytes(in, number_of(session, "bytes_in"));
+        tables_format_bytes(out, number_of(session, "bytes_out"));
         fprintf(file, "%-40s  %-12s  %-4lld  %-20s  %-20s  %8lld  %7s  %7s\n",
                 text_of(session, "initiator"), volume_of(status, text_of(session, "target")),
                 number_of(session, "node"), text_of(session, "portal"), text_of(session, "peer"),
