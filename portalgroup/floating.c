@@ -157,14 +157,6 @@ static void take_faults(void *owner, int64_t id, json_t *request)
         child_refuse(floating->child, id, "not started");
 }
 
-static void tell_fault_counts(void *owner, int64_t id, json_t *request)
-{
-    (void)request;
-    struct floating *floating = owner;
-
-    faults_tell_counts(&floating->faults, floating->child, id);
-}
-
 static void take_start(void *owner, int64_t id, json_t *request)
 {
     struct floating *floating = owner;
@@ -277,7 +269,6 @@ const struct child_request floating_requests[] = {
     {"isolate", take_isolate},
     {"stop", take_stop},
     {"faults", take_faults},
-    {"fault_counts", tell_fault_counts},
     {NULL, NULL},
 };
 

@@ -223,6 +223,11 @@ static const struct {
 };
 /* clang-format on */
 
+bool fault_nodes_has(const struct fault_rule *rule)
+{
+    return rule->kind->where & (FAULT_NODE | FAULT_FLOATING_IP);
+}
+
 static const char *address_of(const struct fault_rule *rule)
 {
     return fault_parameter(rule, "address")->text;

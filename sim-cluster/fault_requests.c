@@ -10,19 +10,28 @@
 
 #define DEADLINE_S 5.0
 
-/* Done, and the rules as they are by now. */
-static json_t *check_answered(struct supervisor *supervisor, const struct pending *pending)
+static json_t *describe_all(struct supervisor *supervisor, const struct pending *pending)
 {
-    json_t *list, *reply;
+    json_t *list = json_array(), *reply = pending_done(supervisor, pending);
 
-    if (supervisor->faults.asked)
-        return NULL;
-    list = json_array();
     LIST_FOR_EACH (link, &supervisor->faults.entries)
         json_array_append_new(list,
                               fault_rules_describe(container_of(link, struct fault_entry, link)));
-    reply = pending_done(supervisor, pending);
     json_object_set_new(reply, "faults", list);
+    return reply;
+}
+
+/* All processes have answered: the rules as they are by now, or why there is one less. */
+static json_t *check_answered(struct supervisor *supervisor, const struct pending *pending)
+{
+    char *refusal;
+    json_t *reply;
+
+    if (supervisor->faults.asked)
+        return NULL;
+    refusal = fault_rules_settle(&supervisor->faults, pending->rule);
+    reply = refusal ? pending_error("%s", refusal) : describe_all(supervisor, pending);
+    free(refusal);
     return reply;
 }
 
@@ -52,9 +61,8 @@ static json_t *set(struct fault_rules *rules, const json_t *message, const char 
 
 static json_t *list(struct fault_rules *rules, const json_t *message, const char *id)
 {
-    (void)message, (void)id;
-    fault_rules_count(rules);
-    return NULL;
+    (void)rules, (void)message, (void)id;
+    return NULL; /* what there is is said with every answer */
 }
 
 static json_t *clear(struct fault_rules *rules, const json_t *message, const char *id)
@@ -118,7 +126,11 @@ json_t *fault_answer(struct client *client, json_t *message)
     refusal = verbs[i].run(&supervisor->faults, message, id ? id : "");
     if (!refusal)
         pending_add(supervisor,
-                    &(struct pending){.client = client->control, .check = check_answered},
+                    &(struct pending){
+                        .client = client->control,
+                        .check = check_answered,
+                        .rule = !strcmp(verb, "set") ? fault_rules_last(&supervisor->faults) : 0,
+                    },
                     DEADLINE_S);
     return refusal;
 }

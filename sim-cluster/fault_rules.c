@@ -2,26 +2,23 @@
 
 #include "sim-cluster/fault_nodes.h"
 #include "sim-cluster/supervisor.h"
+#include "target/base/log.h"
 #include "target/base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define TICK_S 0.05
-#define ANSWER_S 0.05 /* a process that hangs keeps nobody waiting */
 
-enum { TICKS_PER_COUNT = 10 };
-
-struct fault_tally {
-    pid_t pid;
-    uint64_t base, hits; /* what it was told to begin with, what it has said last */
-};
-
-static void remove_entry(struct fault_entry *entry)
+static void free_entry(struct fault_rules *rules, struct fault_entry *entry)
 {
+    if (!entry)
+        return;
     list_remove(&entry->link);
+    rules->slots[entry->rule->slot] = false;
+    free_entry(rules, entry->replaced);
     fault_free(entry->rule);
-    free(entry->tallies);
+    free(entry->refusal);
     free(entry);
 }
 
@@ -34,154 +31,6 @@ struct fault_entry *fault_rules_find(struct fault_rules *rules, const char *id)
             return entry;
     }
     return NULL;
-}
-
-/* ---- what it counted ---- */
-
-static struct fault_tally *find_tally(struct fault_entry *entry, pid_t pid)
-{
-    size_t size = (entry->tally_count + 1) * sizeof(*entry->tallies);
-
-    for (size_t i = 0; i < entry->tally_count; i++)
-        if (entry->tallies[i].pid == pid)
-            return &entry->tallies[i];
-    entry->tallies = memory_resize(entry->tallies, size);
-    entry->tallies[entry->tally_count] = (struct fault_tally){.pid = pid};
-    return &entry->tallies[entry->tally_count++];
-}
-
-static void sum_up(struct fault_entry *entry)
-{
-    entry->rule->hits = 0;
-    for (size_t i = 0; i < entry->tally_count; i++)
-        if (entry->tallies[i].hits > entry->tallies[i].base)
-            entry->rule->hits += entry->tallies[i].hits - entry->tallies[i].base;
-}
-
-static void note_counts(struct fault_rules *rules, pid_t pid, const json_t *reply)
-{
-    size_t i;
-    json_t *count;
-
-    json_array_foreach (json_object_get(reply, "faults"), i, count) {
-        const char *id = json_string_value(json_object_get(count, "id"));
-        struct fault_entry *entry = id ? fault_rules_find(rules, id) : NULL;
-        double last = event_parse_time(json_string_value(json_object_get(count, "last_hit")));
-
-        if (!entry)
-            continue;
-        find_tally(entry, pid)->hits = (uint64_t)json_integer_value(json_object_get(count, "hits"));
-        sum_up(entry);
-        if (last > entry->rule->last_hit)
-            entry->rule->last_hit = last;
-    }
-}
-
-/* ---- telling the processes ---- */
-
-struct asking {
-    struct fault_rules *rules;
-    pid_t pid;
-};
-
-static void on_replied(void *owner, json_t *reply, const char *error)
-{
-    struct asking *asking = owner;
-
-    asking->rules->asked--;
-    if (!error)
-        note_counts(asking->rules, asking->pid, reply);
-    free(asking);
-}
-
-static void ask(struct fault_rules *rules, struct process *process, json_t *request)
-{
-    struct asking *asking = memory_new(sizeof(*asking));
-
-    *asking = (struct asking){rules, process->pid};
-    rules->asked++;
-    process_request(process, request, ANSWER_S, on_replied, asking);
-}
-
-static bool is_carried_out_here(const struct fault_entry *entry)
-{
-    return entry->rule->kind->where & (FAULT_NODE | FAULT_FLOATING_IP);
-}
-
-/* With what became of it so far, so that a node that starts goes on with it. */
-static json_t *rule_for(struct fault_entry *entry, const struct process *process)
-{
-    json_t *object = fault_encode(entry->rule);
-    struct fault_tally *tally = find_tally(entry, process->pid);
-
-    if (!tally->hits)
-        tally->hits = tally->base = entry->rule->hits;
-    json_object_set_new(object, "since", json_real(entry->rule->since));
-    json_object_set_new(object, "hits", json_integer((json_int_t)tally->base));
-    return object;
-}
-
-static json_t *build(struct fault_rules *rules, const struct process *process)
-{
-    json_t *list = json_array(), *fired = json_array();
-
-    LIST_FOR_EACH (link, &rules->entries) {
-        struct fault_entry *entry = container_of(link, struct fault_entry, link);
-
-        if (!is_carried_out_here(entry))
-            json_array_append_new(list, rule_for(entry, process));
-        if (entry->rule->hits)
-            json_array_append_new(fired, json_string(entry->rule->id));
-    }
-    return json_pack("{s:s, s:o, s:o}", "request", "faults", "rules", list, "fired", fired);
-}
-
-typedef void each_process(struct fault_rules *rules, struct process *process);
-
-static void for_each_process(struct fault_rules *rules, each_process *run)
-{
-    struct supervisor *supervisor = rules->supervisor;
-
-    for (size_t i = 0; i < supervisor->cluster.node_count; i++)
-        LIST_FOR_EACH (link, &supervisor->nodes[i].processes)
-            run(rules, container_of(link, struct process, link));
-}
-
-static void send_to(struct fault_rules *rules, struct process *process)
-{
-    ask(rules, process, build(rules, process));
-}
-
-static void count_at(struct fault_rules *rules, struct process *process)
-{
-    ask(rules, process, json_pack("{s:s}", "request", "fault_counts"));
-}
-
-void fault_rules_send(struct fault_rules *rules)
-{
-    for_each_process(rules, send_to);
-    if (list_is_empty(&rules->entries))
-        ev_timer_stop(rules->supervisor->loop, &rules->tick);
-    else
-        ev_timer_start(rules->supervisor->loop, &rules->tick);
-}
-
-void fault_rules_count(struct fault_rules *rules)
-{
-    for_each_process(rules, count_at);
-}
-
-void fault_rules_greet(struct fault_rules *rules, struct process *process)
-{
-    if (list_is_empty(&rules->entries))
-        return;
-    send_to(rules, process);
-    LIST_FOR_EACH (link, &rules->entries) {
-        struct fault_entry *entry = container_of(link, struct fault_entry, link);
-
-        if (entry->rule->kind->where == FAULT_NODE)
-            fault_nodes_tick(rules, entry); /* one that is slow must not be up first */
-    }
 }
 
 /* ---- set and clear ---- */
@@ -216,9 +65,7 @@ static char *check_references(struct fault_rules *rules, const struct fault_rule
             return memory_format("%s=%s can never match: there is none", fault_keys[key].name,
                                  value->text);
     }
-    return rule->kind->where & (FAULT_NODE | FAULT_FLOATING_IP)
-               ? fault_nodes_check(rules->supervisor, rule)
-               : NULL;
+    return fault_nodes_has(rule) ? fault_nodes_check(rules->supervisor, rule) : NULL;
 }
 
 static void name_rule(struct fault_rules *rules, struct fault_rule *rule)
@@ -233,62 +80,149 @@ static void name_rule(struct fault_rules *rules, struct fault_rule *rule)
     }
 }
 
-char *fault_rules_set(struct fault_rules *rules, struct fault_rule *rule)
+static void tell_set(const struct fault_entry *entry)
 {
-    char *wrong = check_references(rules, rule), *words;
-    struct fault_entry *entry, *old;
+    char *words = fault_format(entry->rule);
 
-    if (wrong) {
-        fault_free(rule);
-        return wrong;
-    }
-    name_rule(rules, rule);
-    old = fault_rules_find(rules, rule->id);
-    if (old)
-        fault_rules_clear(rules, old);
-    entry = memory_new(sizeof(*entry));
-    entry->rule = rule;
-    rule->since = event_now();
-    list_append(&rules->entries, &entry->link);
-    words = fault_format(rule);
-    event(EVENT_FAULT_SET, text("fault", rule->id), text("rule", words));
+    event(EVENT_FAULT_SET, text("fault", entry->rule->id), text("rule", words));
     free(words);
-    return NULL;
 }
 
 static void tell_end(const struct fault_entry *entry, const char *why)
 {
     event(EVENT_FAULT_CLEARED, text("fault", entry->rule->id),
-          text("kind", entry->rule->kind->name), number("hits", (int64_t)entry->rule->hits),
+          text("kind", entry->rule->kind->name), number("hits", (int64_t)fault_hits(entry->rule)),
           text("reason", why));
+}
+
+/* Out of the list, its place on the board kept. */
+static void suspend(struct fault_rules *rules, struct fault_entry *entry, const char *why)
+{
+    bool was_enabled = entry->rule->is_enabled;
+
+    entry->rule->is_enabled = false;
+    if (fault_nodes_has(entry->rule))
+        fault_nodes_tick(rules, entry);
+    entry->rule->is_enabled = was_enabled;
+    tell_end(entry, why);
+    list_remove(&entry->link);
+}
+
+/* The ones used longest ago come last, so that a process that is late counts for nobody else. */
+static bool take_slot(struct fault_rules *rules, struct fault_rule *rule)
+{
+    for (int i = 1; rules->board.slots && i < FAULT_BOARD_SLOTS; i++) {
+        int slot = rules->last_slot = rules->last_slot % (FAULT_BOARD_SLOTS - 1) + 1;
+
+        if (rules->slots[slot])
+            continue;
+        rules->slots[slot] = true;
+        memset(&rules->board.slots[slot], 0, sizeof(rules->board.slots[slot]));
+        rule->slot = slot;
+        rule->counts = &rules->board.slots[slot];
+        return true;
+    }
+    return false;
+}
+
+char *fault_rules_set(struct fault_rules *rules, struct fault_rule *rule)
+{
+    char *wrong = check_references(rules, rule);
+    struct fault_entry *entry;
+
+    if (!wrong && !take_slot(rules, rule))
+        wrong = memory_copy_text("there is no room for another rule; \"fault clear\" makes some");
+    if (wrong) {
+        fault_free(rule);
+        return wrong;
+    }
+    name_rule(rules, rule);
+    entry = memory_new(sizeof(*entry));
+    entry->rule = rule;
+    entry->serial = ++rules->last_serial;
+    entry->is_accepted = rules->supervisor->phase == SUPERVISOR_STARTING;
+    entry->replaced = fault_rules_find(rules, rule->id);
+    if (entry->replaced)
+        suspend(rules, entry->replaced, "replaced");
+    rule->since = event_now();
+    list_append(&rules->entries, &entry->link);
+    tell_set(entry);
+    return NULL;
+}
+
+int fault_rules_last(const struct fault_rules *rules)
+{
+    return rules->last_serial;
+}
+
+static struct fault_entry *find_serial(const struct list *entries, int serial)
+{
+    LIST_FOR_EACH (link, entries) {
+        struct fault_entry *entry = container_of(link, struct fault_entry, link);
+
+        if (entry->serial == serial)
+            return entry;
+    }
+    return NULL;
+}
+
+void fault_rules_refused(struct fault_rules *rules, int serial, const char *why)
+{
+    struct fault_entry *entry = find_serial(&rules->entries, serial), *old;
+
+    if (rules->supervisor->phase == SUPERVISOR_STARTING)
+        supervisor_fail_start(rules->supervisor, why);
+    if (!entry) {
+        log_line(LOG_ERROR, "a fault rule is not in force everywhere: %s", why);
+        return;
+    }
+    suspend(rules, entry, "refused");
+    entry->refusal = memory_copy_text(why);
+    list_append(&rules->refused, &entry->link);
+    old = entry->replaced;
+    entry->replaced = NULL;
+    if (old) {
+        list_append(&rules->entries, &old->link);
+        tell_set(old);
+    }
+    fault_rules_send(rules);
+}
+
+char *fault_rules_settle(struct fault_rules *rules, int serial)
+{
+    struct fault_entry *entry = find_serial(&rules->entries, serial);
+    char *refusal = NULL;
+
+    if (entry) {
+        entry->is_accepted = true;
+        free_entry(rules, entry->replaced);
+        entry->replaced = NULL;
+    } else if ((entry = find_serial(&rules->refused, serial))) {
+        refusal = memory_copy_text(entry->refusal);
+        free_entry(rules, entry);
+    }
+    return refusal;
 }
 
 void fault_rules_clear(struct fault_rules *rules, struct fault_entry *entry)
 {
-    entry->rule->is_enabled = false;
-    if (is_carried_out_here(entry))
-        fault_nodes_tick(rules, entry);
-    tell_end(entry, "cleared");
-    remove_entry(entry);
+    suspend(rules, entry, "cleared");
+    free_entry(rules, entry);
 }
 
 void fault_rules_enable(struct fault_rules *rules, struct fault_entry *entry, bool is_enabled)
 {
-    char *words;
-
     if (entry->rule->is_enabled == is_enabled)
         return;
     entry->rule->is_enabled = is_enabled;
     entry->is_over_told = false;
     entry->rule->since = event_now();
-    if (is_carried_out_here(entry))
+    if (fault_nodes_has(entry->rule))
         fault_nodes_tick(rules, entry);
-    words = fault_format(entry->rule);
     if (is_enabled)
-        event(EVENT_FAULT_SET, text("fault", entry->rule->id), text("rule", words));
+        tell_set(entry);
     else
         tell_end(entry, "disabled");
-    free(words);
 }
 
 /* ---- while they are in force ---- */
@@ -299,7 +233,7 @@ bool fault_rules_strike(struct fault_rules *rules, struct fault_entry *entry)
     if (!fault_strikes(entry->rule, event_now()))
         return false;
     event(EVENT_FAULT_HIT, text("fault", entry->rule->id), text("kind", entry->rule->kind->name),
-          number("hits", (int64_t)entry->rule->hits));
+          number("hits", (int64_t)fault_hits(entry->rule)));
     return true;
 }
 
@@ -309,41 +243,49 @@ bool fault_rules_is_active(struct fault_rules *rules, const struct fault_entry *
     const struct fault_entry *other = after->is_given ? fault_rules_find(rules, after->text) : NULL;
 
     return entry->rule->is_enabled && !fault_is_over(entry->rule, event_now()) &&
-           (!after->is_given || (other && other->rule->hits));
+           (!after->is_given || (other && fault_hits(other->rule)));
 }
 
-static void look(struct fault_rules *rules, struct fault_entry *entry)
+/* Whether it is over since now: then processes may let go what they hold for it. */
+static bool look(struct fault_rules *rules, struct fault_entry *entry)
 {
-    if (is_carried_out_here(entry))
+    if (fault_nodes_has(entry->rule))
         fault_nodes_tick(rules, entry);
     if (entry->is_over_told || !entry->rule->is_enabled || !fault_is_over(entry->rule, event_now()))
-        return;
+        return false;
     entry->is_over_told = true;
     tell_end(entry, "it is over");
+    return !fault_nodes_has(entry->rule);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct fault_rules *rules = container_of(timer, struct fault_rules, tick);
+    bool has_changed = false;
 
     LIST_FOR_EACH (link, &rules->entries)
-        look(rules, container_of(link, struct fault_entry, link));
-    if (++rules->ticks % TICKS_PER_COUNT == 0 && !rules->asked)
-        fault_rules_count(rules);
+        has_changed |= look(rules, container_of(link, struct fault_entry, link));
+    if (has_changed)
+        fault_rules_send(rules);
 }
 
-void fault_rules_init(struct fault_rules *rules, struct supervisor *supervisor)
+int fault_rules_init(struct fault_rules *rules, struct supervisor *supervisor)
 {
     *rules = (struct fault_rules){.supervisor = supervisor};
     list_init(&rules->entries);
+    list_init(&rules->refused);
     ev_timer_init(&rules->tick, on_tick, TICK_S, TICK_S);
+    return fault_board_new(&rules->board);
 }
 
 void fault_rules_free(struct fault_rules *rules)
 {
     LIST_FOR_EACH_SAFE (link, &rules->entries)
-        remove_entry(container_of(link, struct fault_entry, link));
+        free_entry(rules, container_of(link, struct fault_entry, link));
+    LIST_FOR_EACH_SAFE (link, &rules->refused)
+        free_entry(rules, container_of(link, struct fault_entry, link));
+    fault_board_free(&rules->board);
     ev_timer_stop(rules->supervisor->loop, &rules->tick);
 }
 
@@ -351,15 +293,15 @@ json_t *fault_rules_describe(const struct fault_entry *entry)
 {
     const struct fault_rule *rule = entry->rule;
     const struct fault_value *count = &rule->values[FAULT_KEY_COUNT];
-    int64_t left = count->number - (int64_t)rule->hits;
+    int64_t left = count->number - (int64_t)fault_hits(rule);
     char last[EVENT_TIME_SIZE], *text = fault_format(rule);
     json_t *object;
 
-    event_format_time(last, rule->last_hit);
+    event_format_time(last, fault_last_hit(rule));
     object = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:s?}", "id", rule->id, "kind",
                        rule->kind->name, "rule", text, "enabled", rule->is_enabled, "over",
-                       fault_is_over(rule, event_now()), "hits", (json_int_t)rule->hits, "last_hit",
-                       rule->last_hit > 0 ? last : NULL);
+                       fault_is_over(rule, event_now()), "hits", (json_int_t)fault_hits(rule),
+                       "last_hit", fault_last_hit(rule) > 0 ? last : NULL);
     json_object_set_new(object, "left",
                         count->is_given ? json_integer(left > 0 ? left : 0) : json_null());
     free(text);

@@ -62,8 +62,12 @@ static struct process *spawn(struct node *node, const char *name, char *const ar
     struct supervisor *supervisor = node->supervisor;
     char *program = memory_format("%s/%s", supervisor->programs, name);
     char *log_path = memory_format("%s/log/%s.log", supervisor->directory, log);
-    struct process_start start = {program, arguments, log_path, supervisor->lock,
-                                  network_space(&supervisor->network, node_number(node))};
+    struct process_start start = {program,
+                                  arguments,
+                                  log_path,
+                                  supervisor->lock,
+                                  network_space(&supervisor->network, node_number(node)),
+                                  supervisor->faults.board.descriptor};
     struct process *process = process_start(
         supervisor->loop, &start, &(struct process_watch){on_event, on_broken, on_ended, node});
     int error = errno;
@@ -119,7 +123,7 @@ static void send_start(struct node *node, struct process *process, json_t *reque
     json_object_set_new(request, "sandbox", confinement_build(&node->supervisor->confinement));
     json_object_set_new(request, "settings", settings(node->supervisor->config));
     process_request(process, request, NODE_START_DEADLINE_S, on_started, starting);
-    fault_rules_greet(&node->supervisor->faults, process);
+    fault_rules_greet(&node->supervisor->faults, node, process);
 }
 
 void node_start(struct node *node)

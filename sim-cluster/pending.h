@@ -18,6 +18,7 @@ struct pending {
     struct cluster_target *target;
     struct cluster_floating_ip *floating;
     int wanted;             /* node */
+    int rule;               /* serial number of a fault rule that is being set; 0: none */
     double begun, deadline; /* loop time, seconds */
 };
 

@@ -2,6 +2,7 @@
 
 #include "target/base/control.h"
 #include "target/base/event_line.h"
+#include "target/base/fault_counts.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
@@ -17,7 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONTROL_DESCRIPTOR = 3, LOCK_DESCRIPTOR = 4, PHRASE_SIZE = 128 };
+/* What a child finds open: standard input, output and error, the control channel, the lock, and the
+ * board of faults. */
+enum { DESCRIPTORS = FAULT_BOARD_DESCRIPTOR + 1, PHRASE_SIZE = 128 };
 
 struct process_internals {
     struct process process;
@@ -136,16 +139,16 @@ static void on_reapable(struct ev_loop *loop, ev_io *watcher, int events)
     end_when_done(internals);
 }
 
-/* In the child, between fork and exec: all of `descriptors` at once become 0, 1, 2, 3, 4. */
-static void place_descriptors(const int descriptors[LOCK_DESCRIPTOR + 1])
+/* In the child, between fork and exec: all of `descriptors` at once become 0, 1, 2 and so on. */
+static void place_descriptors(const int descriptors[DESCRIPTORS])
 {
-    int moved[LOCK_DESCRIPTOR + 1];
+    int moved[DESCRIPTORS];
 
-    for (int i = 0; i <= LOCK_DESCRIPTOR; i++)
-        moved[i] = fcntl(descriptors[i], F_DUPFD, LOCK_DESCRIPTOR + 1);
-    for (int i = 0; i <= LOCK_DESCRIPTOR; i++)
+    for (int i = 0; i < DESCRIPTORS; i++)
+        moved[i] = fcntl(descriptors[i], F_DUPFD, DESCRIPTORS);
+    for (int i = 0; i < DESCRIPTORS; i++)
         dup2(moved[i], i);
-    close_range(LOCK_DESCRIPTOR + 1, ~0U, 0);
+    close_range(DESCRIPTORS, ~0U, 0);
 }
 
 static void become(const struct process_start *start, int control, int log, pid_t parent)
@@ -160,7 +163,7 @@ static void become(const struct process_start *start, int control, int log, pid_
         dprintf(log, "%s: cannot enter its network namespace: %s\n", start->path, strerror(errno));
         _exit(127);
     }
-    place_descriptors((int[]){null, null, log, control, start->lock});
+    place_descriptors((int[]){null, null, log, control, start->lock, start->board});
     execv(start->path, start->argv);
     dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", start->path, strerror(errno));
     _exit(127);

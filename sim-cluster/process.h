@@ -46,6 +46,7 @@ struct process_start {
     const char *log;   /* the file its stderr is appended to */
     int lock;          /* a descriptor that it keeps open for as long as it lives */
     int space;         /* the network namespace it runs in; -1: ours */
+    int board;         /* a descriptor: fault_counts.h */
 };
 
 /* NULL with errno set: could not be started. */

@@ -222,7 +222,8 @@ void supervisor_start(struct supervisor *supervisor)
     supervisor->cluster.generation = 1;
     list_init(&supervisor->pending);
     hosts_init(&supervisor->hosts);
-    fault_rules_init(&supervisor->faults, supervisor);
+    if (fault_rules_init(&supervisor->faults, supervisor))
+        supervisor_fail_start(supervisor, "there is no memory that processes could share");
     supervisor->nodes = memory_new(supervisor->cluster.node_count * sizeof(*supervisor->nodes));
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
         node_init(&supervisor->nodes[i], supervisor, &supervisor->cluster.nodes[i]);

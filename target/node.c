@@ -70,14 +70,6 @@ static void take_faults(void *owner, int64_t id, json_t *request)
         child_refuse(node->child, id, "not started");
 }
 
-static void tell_fault_counts(void *owner, int64_t id, json_t *request)
-{
-    (void)request;
-    struct node *node = owner;
-
-    faults_tell_counts(&node->service.faults, node->child, id);
-}
-
 static void follow_map(struct node *node, const struct map *before)
 {
     LIST_FOR_EACH (element, &node->service.volumes)
@@ -257,7 +249,7 @@ const struct child_request node_requests[] = {
     {"start", take_start},       {"map", take_map},
     {"sessions", tell_sessions}, {"release", leave_take_release},
     {"isolate", take_isolate},   {"descriptors", take_descriptors},
-    {"faults", take_faults},     {"fault_counts", tell_fault_counts},
+    {"faults", take_faults},
     {"stop", leave_take_stop},   {NULL, NULL},
 };
 

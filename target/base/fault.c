@@ -10,7 +10,8 @@
 
 uint64_t fault_random(struct fault_rule *rule)
 {
-    uint64_t bits = rule->random += 0x9e3779b97f4a7c15; /* SplitMix64 */
+    uint64_t draws = atomic_fetch_add(&rule->counts->draws, 1) + 1;
+    uint64_t bits = rule->seed + draws * 0x9e3779b97f4a7c15; /* SplitMix64 */
 
     bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
     bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;
@@ -53,7 +54,8 @@ double fault_delay_ms(struct fault_rule *rule)
 
 bool fault_is_same(const struct fault_rule *a, const struct fault_rule *b)
 {
-    if (a->kind != b->kind || a->is_enabled != b->is_enabled)
+    if (a->kind != b->kind || a->is_enabled != b->is_enabled || a->slot != b->slot ||
+        a->after_slot != b->after_slot)
         return false;
     for (int i = 0; i < FAULT_KEYS + FAULT_PARAMETERS; i++) {
         const char *x = a->values[i].text, *y = b->values[i].text;
@@ -138,24 +140,52 @@ bool fault_is_over(const struct fault_rule *rule, double now)
     const struct fault_value *count = &rule->values[FAULT_KEY_COUNT],
                              *time = &rule->values[FAULT_KEY_FOR];
 
-    return (count->is_given && rule->hits >= (uint64_t)count->number) ||
+    return (count->is_given && fault_hits(rule) >= (uint64_t)count->number) ||
            (time->is_given && now - rule->since >= (double)time->number / 1000);
+}
+
+uint64_t fault_hits(const struct fault_rule *rule)
+{
+    return atomic_load_explicit(&rule->counts->hits, memory_order_relaxed);
+}
+
+double fault_last_hit(const struct fault_rule *rule)
+{
+    return (double)atomic_load_explicit(&rule->counts->last_hit_us, memory_order_relaxed) / 1e6;
+}
+
+/* One of the strikes that `count` allows; false: others have taken the last. */
+static bool take_hit(const struct fault_rule *rule)
+{
+    const struct fault_value *count = &rule->values[FAULT_KEY_COUNT];
+    uint64_t hits = atomic_load(&rule->counts->hits);
+
+    do {
+        if (count->is_given && hits >= (uint64_t)count->number)
+            return false;
+    } while (!atomic_compare_exchange_weak(&rule->counts->hits, &hits, hits + 1));
+    return true;
+}
+
+/* By skip and every, the how-manieth place this is. */
+static bool is_turn(const struct fault_rule *rule)
+{
+    const struct fault_value *skip = &rule->values[FAULT_KEY_SKIP],
+                             *every = &rule->values[FAULT_KEY_EVERY];
+    uint64_t seen = atomic_fetch_add(&rule->counts->seen, 1) + 1;
+    uint64_t first = skip->is_given ? (uint64_t)skip->number : 0;
+
+    return seen > first && (!every->is_given || !((seen - first) % (uint64_t)every->number));
 }
 
 bool fault_strikes(struct fault_rule *rule, double now)
 {
-    const struct fault_value *values = rule->values;
-    uint64_t skip = values[FAULT_KEY_SKIP].is_given ? (uint64_t)values[FAULT_KEY_SKIP].number : 0;
-    uint64_t every =
-        values[FAULT_KEY_EVERY].is_given ? (uint64_t)values[FAULT_KEY_EVERY].number : 1;
+    const struct fault_value *chance = &rule->values[FAULT_KEY_PROBABILITY];
 
-    if (fault_is_over(rule, now) || ++rule->seen <= skip || (rule->seen - skip) % every)
+    if (fault_is_over(rule, now) || !is_turn(rule) ||
+        (chance->is_given && fraction(rule) * 1e6 >= (double)chance->number) || !take_hit(rule))
         return false;
-    if (values[FAULT_KEY_PROBABILITY].is_given &&
-        fraction(rule) * 1e6 >= (double)values[FAULT_KEY_PROBABILITY].number)
-        return false;
-    rule->hits++;
-    rule->last_hit = now;
+    atomic_store(&rule->counts->last_hit_us, (uint64_t)(now * 1e6));
     return true;
 }
 

@@ -3,6 +3,8 @@
  * is done where it acts; what there is, is in the table of fault_kinds.c. */
 #pragma once
 
+#include "target/base/fault_counts.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,12 +94,14 @@ struct fault_rule {
     const struct fault_kind *kind;
     bool is_enabled;
     struct fault_value values[FAULT_KEYS + FAULT_PARAMETERS];
-    /* What became of it. */
-    bool is_new;  /* in force since this very moment */
-    double since; /* unix time, seconds: `for` counts from here; 0: not yet in force */
-    uint64_t seen, hits;
-    double last_hit; /* unix time; 0: never */
-    uint64_t random;
+    bool is_new;   /* in force since this very moment */
+    double since;  /* unix time, seconds: `for` counts from here; 0: not yet in force */
+    uint64_t seed; /* of its random numbers */
+    /* What became of it: here, or by all processes of the cluster. */
+    int slot, after_slot; /* of the cluster's board: its own, and of the rule that it waits for; 0:
+                             none */
+    struct fault_counts own;
+    struct fault_counts *counts; /* borrowed, or `own` */
 };
 
 /* Where a rule may strike; what is not known there is NULL, 0 or -1. */
@@ -118,21 +122,25 @@ struct fault_point {
  * "" around those that have some. NULL: *error, owned by the caller, says what is wrong. */
 struct fault_rule *fault_parse(size_t count, const char *const words[], char **error);
 struct fault_rule *fault_parse_text(const char *text, char **error);
-/* A JSON object: "kind", "id", "enabled", and the keys as in text, as strings or numbers; "since",
- * "hits" and "seen" go on from what was. */
+/* A JSON object: "kind", "id", "enabled", "since", "slot", "after_slot", and the keys as in text,
+ * as strings or numbers. */
 struct fault_rule *fault_decode(const json_t *object, char **error);
-/* What fault_decode takes, without what became of it. */
+/* What fault_decode takes, without "since" and the slots. */
 json_t *fault_encode(const struct fault_rule *rule);
 /* The same as text, owned by the caller. */
 char *fault_format(const struct fault_rule *rule);
 void fault_free(struct fault_rule *rule);
 
-/* The same kind, keys and values. */
+/* How often it has struck, and when it did last: unix time; 0: never. */
+uint64_t fault_hits(const struct fault_rule *rule);
+double fault_last_hit(const struct fault_rule *rule);
+
+/* The same kind, keys, values and slots. */
 bool fault_is_same(const struct fault_rule *a, const struct fault_rule *b);
 /* Whether the conditions hold at the point. */
 bool fault_matches(const struct fault_rule *rule, const struct fault_point *point);
 /* A point that matches: whether the rule strikes there by skip, count, every, probability and time;
- * counts it. `now`: unix time. */
+ * counts it. `now`: unix time. Other processes may do the same at the same moment. */
 bool fault_strikes(struct fault_rule *rule, double now);
 /* Whether it can still strike. */
 bool fault_is_over(const struct fault_rule *rule, double now);

@@ -104,6 +104,7 @@ static struct fault_rule *rule_new(const char *name, char **error)
     rule = memory_new(sizeof(*rule));
     rule->kind = kind;
     rule->is_enabled = true;
+    rule->counts = &rule->own;
     for (int i = 0; i < FAULT_PARAMETERS && kind->parameters[i].name; i++) {
         const char *fallback = kind->parameters[i].fallback;
         struct fault_value *value = &rule->values[FAULT_KEYS + i];
@@ -146,9 +147,9 @@ static char *check(struct fault_rule *rule)
         return memory_format("pdu=%s with direction=%s can never match", pdu->text,
                              direction->text);
     if (values[FAULT_KEY_SEED].is_given)
-        rule->random = (uint64_t)values[FAULT_KEY_SEED].number;
+        rule->seed = (uint64_t)values[FAULT_KEY_SEED].number;
     else
-        rule->random = hash(rule->id ? rule->id : rule->kind->name);
+        rule->seed = hash(rule->id ? rule->id : rule->kind->name);
     if (values[FAULT_KEY_AFTER].is_given && rule->id &&
         !strcmp(values[FAULT_KEY_AFTER].text, rule->id))
         return memory_format("after=%s can never match: that is the rule itself", rule->id);
@@ -239,9 +240,17 @@ static char *text_of(const json_t *value)
     return NULL;
 }
 
+/* 0: none, or none that there is. */
+static int slot_of(const json_t *object, const char *name)
+{
+    json_int_t slot = json_integer_value(json_object_get(object, name));
+
+    return slot > 0 && slot < FAULT_BOARD_SLOTS ? (int)slot : 0;
+}
+
 struct fault_rule *fault_decode(const json_t *object, char **error)
 {
-    static const char *const apart = " kind enabled since hits seen ";
+    static const char *const apart = " kind enabled since slot after_slot ";
     struct fault_rule *rule = rule_new(json_string_value(json_object_get(object, "kind")), error);
     const char *name;
     json_t *value;
@@ -260,8 +269,8 @@ struct fault_rule *fault_decode(const json_t *object, char **error)
     if (json_is_false(json_object_get(object, "enabled")))
         rule->is_enabled = false;
     rule->since = json_number_value(json_object_get(object, "since"));
-    rule->hits = (uint64_t)json_integer_value(json_object_get(object, "hits"));
-    rule->seen = (uint64_t)json_integer_value(json_object_get(object, "seen"));
+    rule->slot = slot_of(object, "slot");
+    rule->after_slot = slot_of(object, "after_slot");
     return finish(rule, wrong, error);
 }
 

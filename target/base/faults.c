@@ -73,22 +73,38 @@ static void free_entries(struct faults_entry *entries, size_t count)
     free(entries);
 }
 
+/* NULL with *error set: it is wrong, or cannot be counted. */
+static struct fault_rule *decode_rule(struct faults *faults, const json_t *object, char **error)
+{
+    struct fault_rule *rule = fault_decode(object, error);
+    int code = rule && rule->slot ? fault_board_join(&faults->board) : 0;
+
+    if (!rule)
+        return NULL;
+    if (!rule->id)
+        *error = memory_format("a rule of kind %s has no id", rule->kind->name);
+    else if (code)
+        *error =
+            memory_format("the cluster's counts of faults cannot be mapped: %s", strerror(-code));
+    if (rule->slot && !code)
+        rule->counts = &faults->board.slots[rule->slot];
+    rule->is_new = true;
+    if (!rule->since)
+        rule->since = event_now();
+    return rule;
+}
+
 /* The rules of a request; NULL with *error set: one is wrong. */
-static struct faults_entry *decode(const json_t *list, char **error)
+static struct faults_entry *decode(struct faults *faults, const json_t *list, char **error)
 {
     struct faults_entry *entries = memory_new((json_array_size(list) + 1) * sizeof(*entries));
 
     for (size_t i = 0; i < json_array_size(list); i++) {
-        entries[i].rule = fault_decode(json_array_get(list, i), error);
-        if (entries[i].rule && !entries[i].rule->id)
-            *error = memory_format("a rule of kind %s has no id", entries[i].rule->kind->name);
+        entries[i].rule = decode_rule(faults, json_array_get(list, i), error);
         if (*error) {
             free_entries(entries, i + 1);
             return NULL;
         }
-        entries[i].rule->is_new = true;
-        if (!entries[i].rule->since)
-            entries[i].rule->since = event_now();
     }
     return entries;
 }
@@ -110,7 +126,7 @@ void faults_take(struct faults *faults, struct child *child, int64_t id, const j
 {
     const json_t *list = json_object_get(request, "rules");
     char *error = NULL;
-    struct faults_entry *entries = decode(list, &error), *old = faults->entries;
+    struct faults_entry *entries = decode(faults, list, &error), *old = faults->entries;
     size_t old_count = faults->count;
 
     if (!entries) {
@@ -121,31 +137,12 @@ void faults_take(struct faults *faults, struct child *child, int64_t id, const j
     keep_known(faults, entries, json_array_size(list));
     faults->entries = entries;
     faults->count = json_array_size(list);
-    json_decref(faults->fired);
-    faults->fired = json_incref(json_object_get(request, "fired"));
     faults->on_changed(faults->owner);
     free_entries(old, old_count); /* not before everybody has let go of them */
     for (size_t i = 0; i < faults->count; i++)
         faults->entries[i].rule->is_new = false;
     plan(faults);
     child_reply(child, id, NULL);
-}
-
-void faults_tell_counts(const struct faults *faults, struct child *child, int64_t id)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < faults->count; i++) {
-        const struct fault_rule *rule = faults->entries[i].rule;
-        char stamp[EVENT_TIME_SIZE];
-
-        event_format_time(stamp, rule->last_hit);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:I, s:I, s:s?}", "id", rule->id, "hits",
-                                        (json_int_t)rule->hits, "seen", (json_int_t)rule->seen,
-                                        "last_hit", rule->last_hit > 0 ? stamp : NULL));
-    }
-    child_reply(child, id, json_pack("{s:o}", "faults", list));
 }
 
 bool faults_need(const struct faults *faults, enum fault_where where)
@@ -161,36 +158,32 @@ bool faults_need(const struct faults *faults, enum fault_where where)
     return false;
 }
 
-static bool has_fired(const struct faults *faults, const char *id)
+/* The rule that this one waits for. */
+static bool has_fired(const struct faults *faults, const struct fault_rule *rule)
 {
-    const struct faults_entry *entry = find(faults, id);
+    const struct faults_entry *other;
 
-    if (entry && entry->rule->hits)
-        return true;
-    for (size_t i = 0; i < json_array_size(faults->fired); i++) {
-        const char *fired = json_string_value(json_array_get(faults->fired, i));
-
-        if (fired && !strcmp(fired, id))
-            return true;
-    }
-    return false;
+    if (rule->after_slot && faults->board.slots)
+        return atomic_load(&faults->board.slots[rule->after_slot].hits) > 0;
+    other = find(faults, rule->values[FAULT_KEY_AFTER].text);
+    return other && fault_hits(other->rule);
 }
 
 static bool applies(const struct faults *faults, const struct fault_rule *rule,
                     const struct fault_point *point)
 {
-    const struct fault_value *after = &rule->values[FAULT_KEY_AFTER];
-
-    return fault_matches(rule, point) && (!after->is_given || has_fired(faults, after->text));
+    return fault_matches(rule, point) &&
+           (!rule->values[FAULT_KEY_AFTER].is_given || has_fired(faults, rule));
 }
 
 static void tell(struct faults_entry *entry, const struct fault_point *point)
 {
     const struct fault_rule *rule = entry->rule;
+    double now = event_now();
     char opcode[8];
 
-    if (rule->last_hit - entry->window >= 1) {
-        entry->window = rule->last_hit;
+    if (now - entry->window >= 1) {
+        entry->window = now;
         entry->told = 0;
     }
     if (entry->told++ >= EVENTS_A_SECOND) {
@@ -199,7 +192,7 @@ static void tell(struct faults_entry *entry, const struct fault_point *point)
     }
     snprintf(opcode, sizeof(opcode), "0x%02x", point->command & 0xff);
     event(EVENT_FAULT_HIT, text("fault", rule->id), text("kind", rule->kind->name),
-          number("hits", (int64_t)rule->hits), number("untold", entry->untold),
+          number("hits", (int64_t)fault_hits(rule)), number("untold", entry->untold),
           text("initiator", point->initiator), text("portal", point->portal),
           text("volume", point->volume), number("session", point->session),
           text("pdu", point->pdu >= 0 ? fault_name_of(fault_pdus, (uint32_t)point->pdu) : NULL),

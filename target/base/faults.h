@@ -15,8 +15,8 @@ struct faults {
     int node;
     struct faults_entry *entries; /* owned, in the order given */
     size_t count;
-    json_t *fired;   /* owned; ids of rules that have struck elsewhere; NULL: none */
-    ev_timer change; /* when the next rule ends */
+    struct fault_board board; /* mapped with the first rule that needs it */
+    ev_timer change;          /* when the next rule ends */
     faults_changed *on_changed;
     void *owner; /* borrowed */
 };
@@ -24,9 +24,8 @@ struct faults {
 void faults_init(struct faults *faults, struct ev_loop *loop, faults_changed *on_changed,
                  void *owner);
 
-/* The requests `faults` and `fault_counts`. */
+/* The request `faults`. */
 void faults_take(struct faults *faults, struct child *child, int64_t id, const json_t *request);
-void faults_tell_counts(const struct faults *faults, struct child *child, int64_t id);
 
 /* Whether some rule may still strike at this kind of place. */
 bool faults_need(const struct faults *faults, enum fault_where where);

@@ -57,7 +57,7 @@ class Cluster:
 
     def __init__(self, net, *, nodes=3, volumes=("data1", "data2"), size="64M", settings=None,
                  sections=None, group=None):
-        self.net, self.mark = net, uuid.uuid4().hex
+        self.net, self.mark, self.programs = net, uuid.uuid4().hex, BUILD
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="clu-"))
         self.state, self.config = self.home / "state", self.home / "cluster.ini"
         self.floating_ip, self.floating_ip2 = net.address(100), net.address(100, second=True)
@@ -93,7 +93,7 @@ class Cluster:
         return ENVIRONMENT | {MARK: self.mark, "NO_COLOR": "1"}
 
     def command(self, *words):
-        return [str(BUILD / "sim-cluster"), "--state", str(self.state), *map(str, words)]
+        return [str(self.programs / "sim-cluster"), "--state", str(self.state), *map(str, words)]
 
     def run(self, *words, check=True, timeout=60 * PATIENCE, **how):
         done = subprocess.run(self.command(*words), stdin=subprocess.DEVNULL, capture_output=True,

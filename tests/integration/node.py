@@ -3,6 +3,7 @@
 No supervisor: fast, isolated, and every map can be sent, also wrong ones.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 
 from events import Events
+from faults import Board
 from session import log_in
 from wire import DEADLINE
 
@@ -63,15 +65,16 @@ class Process:
 
     def __init__(self, binary, arguments, log):
         ours, theirs = socket.socketpair()
-        self.log, self.expected_dead = log, False
-        command = f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$@"'
-        if theirs.fileno() == 3:
-            command = 'exec "$@"'
+        self.log, self.expected_dead, self.board = log, False, Board()
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10)  # out of the way of 3 and 5
+                for end in (theirs.fileno(), self.board.descriptor)]
+        command = f'exec 3<&{ends[0]} 5<&{ends[1]} {ends[0]}<&- {ends[1]}<&-; exec "$@"'
         with open(log, "wb") as stderr:
             self.child = subprocess.Popen(
                 ["/bin/bash", "-c", command, "bash", str(BUILD / binary), *arguments],
-                stdin=subprocess.DEVNULL, stderr=stderr, pass_fds=[theirs.fileno()],
-                env=ENVIRONMENT)
+                stdin=subprocess.DEVNULL, stderr=stderr, pass_fds=ends, env=ENVIRONMENT)
+        for end in ends:
+            os.close(end)
         theirs.close()
         self.control = Control(ours)
         self.events = self.control.events
@@ -107,6 +110,9 @@ class Process:
         if self.is_alive():
             self.child.kill()
         self.child.wait()
+        if self.board:
+            self.board.close()
+        self.board = None
         self.control.socket.close()
 
     def log_text(self):

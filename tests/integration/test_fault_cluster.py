@@ -3,6 +3,7 @@ IPs; answers under a total hang."""
 
 import json
 import re
+import shutil
 import subprocess
 import time
 
@@ -10,6 +11,9 @@ import pytest
 
 from login import Refused
 from node import BUILD
+from scsi import TEST_UNIT_READY
+
+BUSY, CHECK = 0x08, 0x02
 
 
 def fault(cluster, *words, check=True):
@@ -233,3 +237,92 @@ def test_a_rule_survives_its_node_and_goes_on_counting(cluster):
         cluster.log_in()
     cluster.log_in().clear_attention()
     cluster.wait_until(lambda: fault(cluster, "show", "twice")["left"] == 0, "two hits")
+
+
+# All processes count as one
+
+def test_a_rule_strikes_once_in_the_whole_cluster(cluster):
+    fault(cluster, "set", "command.status", "id=once", "status=busy", "count=1")
+    sessions = [cluster.log_in(volume, ready=False) for volume in ("data1", "data2")]
+    assert sessions[0].portal != sessions[1].portal
+    assert [session.command(TEST_UNIT_READY).status for session in sessions] == [BUSY, CHECK]
+    assert (fault(cluster, "show", "once")["hits"], fault(cluster, "show", "once")["left"]) == (1, 0)
+    cluster.events.wait("fault.cleared", fault="once", reason="it is over")
+
+
+def test_a_rule_skips_and_counts_over_all_nodes_and_survives_them(cluster):
+    fault(cluster, "set", "login.refuse", "id=third", f"portal={cluster.floating_ip}", "skip=1",
+          "every=2", "count=2")
+    answers = []
+    for number in range(6):
+        try:
+            cluster.log_in().close()
+            answers.append("in")
+        except Refused:
+            answers.append("refused")
+        if number == 2:  # whoever takes the floating IP over goes on where the other stopped
+            holder = cluster.holder(cluster.floating_ip)
+            cluster.node(holder, "kill")
+            cluster.wait_until(lambda: cluster.holder(cluster.floating_ip) not in (None, holder),
+                               "the floating IP elsewhere")
+            cluster.wait_until(lambda: cluster.controller() is not None, "data1 is served")
+    assert answers == ["in", "in", "refused", "in", "refused", "in"]
+
+
+def test_a_rule_waits_for_one_that_strikes_in_another_process(cluster):
+    fault(cluster, "set", "login.refuse", "id=first", f"portal={cluster.floating_ip}", "count=1")
+    fault(cluster, "set", "command.status", "id=then", "status=busy", "after=first", "count=1")
+    with pytest.raises(Refused):
+        cluster.log_in()
+    session = cluster.log_in(ready=False)
+    assert session.command(TEST_UNIT_READY).status == BUSY
+    session.clear_attention()
+
+
+def test_what_a_killed_node_has_counted_is_not_lost(cluster):
+    node = cluster.controller()
+    fault(cluster, "set", "command.status", "id=three", "status=busy", "count=3")
+    session = cluster.log_in(ready=False)
+    assert session.command(TEST_UNIT_READY).status == BUSY
+    cluster.node(node, "kill")
+    assert fault(cluster, "show", "three")["hits"] == 1
+    cluster.node(node, "start")
+    cluster.new_controller(node)
+    session = cluster.reconnect(ready=False)
+    assert [session.command(TEST_UNIT_READY).status == BUSY for _ in range(3)] == [True, True, False]
+
+
+# A process that refuses
+
+@pytest.fixture
+def deaf_cluster(make_cluster, tmp_path):
+    """A cluster whose target processes have lost the board that faults are counted on."""
+    for name in ("sim-cluster", "portalgroup"):
+        shutil.copy(BUILD / name, tmp_path)
+    target = tmp_path / "target"
+    target.write_text(f'#!/bin/sh\nexec 5<&-\nexec {BUILD}/target "$@"\n')
+    target.chmod(0o755)
+    cluster = make_cluster()
+    cluster.programs = tmp_path
+    return cluster
+
+
+def test_what_a_process_refuses_is_said_and_set_nowhere(deaf_cluster):
+    cluster = deaf_cluster.up()
+    done = fault(cluster, "set", "login.refuse", "id=a", check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert re.search(r"the target process of node \d refuses it: .*cannot be mapped", done.stderr)
+    assert fault(cluster, "list") == []
+    cluster.log_in().clear_attention()
+    cluster.events.wait("fault.cleared", fault="a", reason="refused")
+    fault(cluster, "set", "node.refuse", "id=a", "node=3")
+    assert fault(cluster, "set", "login.refuse", "id=a", check=False).returncode == 1
+    assert [entry["kind"] for entry in fault(cluster, "list")] == ["node.refuse"], "the old one"
+
+
+def test_a_rule_of_the_configuration_that_a_process_refuses_stops_the_start(deaf_cluster):
+    cluster = deaf_cluster
+    with cluster.config.open("a") as config:
+        config.write("\n[fault full]\nrule = command.status status=busy count=1\n")
+    done = cluster.run("up", "-c", cluster.config, "--detach", check=False)
+    assert done.returncode == 1 and "cannot be mapped" in done.stderr

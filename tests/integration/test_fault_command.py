@@ -117,6 +117,7 @@ def test_control_answers_while_everything_hangs(node, session):
     set_faults(node.node, "command.hang")
     for _ in range(20):
         session.start(read10(0, 8), read=4096)
+    session.nop()
     begin = time.monotonic()
     node.node.control.request("sessions")
     assert hits(node.node)["command.hang-1"] == 20
@@ -220,8 +221,6 @@ def test_a_rule_may_wait_for_another(node, session):
     session.command(TEST_UNIT_READY).assert_good()
     assert session.command(write10(0, 8), write=DATA).status == BUSY
     assert session.command(TEST_UNIT_READY).status == TASK_SET_FULL
-    set_faults(node.node, "command.status after=elsewhere", fired=["elsewhere"])
-    assert session.command(TEST_UNIT_READY).status == BUSY
 
 
 def test_a_rule_that_stays_keeps_its_count(node, session):

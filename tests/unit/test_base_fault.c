@@ -2,6 +2,7 @@
 #include "target/base/fault.h"
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
 #include <string.h>
 
 static struct fault_rule *parse(const char *text)
@@ -174,8 +175,8 @@ START_TEST(the_same_seed_decides_the_same)
         ck_assert(strikes == fault_strikes(b, 0));
         differ += strikes != fault_strikes(c, 0);
     }
-    ck_assert_int_gt((int)a->hits, 400);
-    ck_assert_int_lt((int)a->hits, 600);
+    ck_assert_int_gt((int)fault_hits(a), 400);
+    ck_assert_int_lt((int)fault_hits(a), 600);
     ck_assert_int_gt(differ, 300);
     fault_free(a);
     fault_free(b);
@@ -204,18 +205,74 @@ START_TEST(delays_are_fixed_even_or_normal)
 }
 END_TEST
 
-START_TEST(what_became_of_a_rule_can_go_on)
+START_TEST(a_rule_is_decoded_with_its_time_and_place_on_the_board)
 {
-    json_t *object = json_pack("{s:s, s:s, s:b, s:i, s:i, s:i, s:f}", "kind", "pdu.drop", "id", "x",
-                               "enabled", 0, "count", 3, "hits", 3, "seen", 9, "since", 5.0);
+    json_t *object =
+        json_pack("{s:s, s:s, s:b, s:i, s:i, s:i, s:f}", "kind", "pdu.drop", "id", "x", "enabled",
+                  0, "count", 3, "slot", 7, "after_slot", 1024, "since", 5.0);
     char *error = NULL;
     struct fault_rule *rule = fault_decode(object, &error);
 
     ck_assert_ptr_nonnull(rule);
-    ck_assert(!rule->is_enabled && rule->hits == 3 && rule->seen == 9 && rule->since == 5);
-    ck_assert(fault_is_over(rule, 6));
+    ck_assert(!rule->is_enabled && rule->slot == 7 && rule->after_slot == 0 && rule->since == 5);
     fault_free(rule);
     json_decref(object);
+}
+END_TEST
+
+START_TEST(processes_that_share_a_board_strike_together_as_often_as_one)
+{
+    struct fault_rule *rules[] = {parse("pdu.drop skip=2 every=3 count=2"),
+                                  parse("pdu.drop skip=2 every=3 count=2")};
+    struct fault_board board;
+    char struck[13] = "";
+
+    ck_assert_int_eq(fault_board_new(&board), 0);
+    rules[0]->counts = rules[1]->counts = &board.slots[1];
+    for (int i = 0; i < 12; i++)
+        struck[i] = fault_strikes(rules[i % 2], 1000 + i) ? 'x' : '.';
+    ck_assert_str_eq(struck, "....x..x....");
+    ck_assert(fault_is_over(rules[0], 0) && fault_is_over(rules[1], 0));
+    ck_assert(fault_last_hit(rules[0]) == 1007);
+    fault_board_free(&board);
+    fault_free(rules[0]);
+    fault_free(rules[1]);
+}
+END_TEST
+
+struct racer {
+    struct fault_rule *rule;
+    unsigned struck;
+};
+
+static void *race(void *argument)
+{
+    struct racer *racer = argument;
+
+    for (int i = 0; i < 20000; i++)
+        racer->struck += fault_strikes(racer->rule, 1);
+    return NULL;
+}
+
+START_TEST(those_that_strike_at_the_same_moment_do_not_strike_too_often)
+{
+    enum { RACERS = 4 };
+    struct fault_counts counts = {0};
+    struct racer racers[RACERS] = {0};
+    pthread_t threads[RACERS];
+    unsigned struck = 0;
+
+    for (int i = 0; i < RACERS; i++) {
+        racers[i].rule = parse("pdu.drop every=2 count=30000");
+        racers[i].rule->counts = &counts;
+        ck_assert(!pthread_create(&threads[i], NULL, race, &racers[i]));
+    }
+    for (int i = 0; i < RACERS; i++) {
+        pthread_join(threads[i], NULL);
+        struck += racers[i].struck;
+        fault_free(racers[i].rule);
+    }
+    ck_assert_uint_eq(struck, 30000);
 }
 END_TEST
 
@@ -230,7 +287,9 @@ int main(void)
     tcase_add_loop_test(tests, how_often_is_said_by_the_rule, 0, ROWS(often));
     tcase_add_test(tests, the_same_seed_decides_the_same);
     tcase_add_test(tests, delays_are_fixed_even_or_normal);
-    tcase_add_test(tests, what_became_of_a_rule_can_go_on);
+    tcase_add_test(tests, a_rule_is_decoded_with_its_time_and_place_on_the_board);
+    tcase_add_test(tests, processes_that_share_a_board_strike_together_as_often_as_one);
+    tcase_add_test(tests, those_that_strike_at_the_same_moment_do_not_strike_too_often);
     suite_add_tcase(suite, tests);
     return unit_run(suite);
 }
