@@ -246,11 +246,9 @@ static void take_isolate(void *owner, int64_t id, json_t *request)
 }
 
 const struct child_request node_requests[] = {
-    {"start", take_start},       {"map", take_map},
-    {"sessions", tell_sessions}, {"release", leave_take_release},
-    {"isolate", take_isolate},   {"descriptors", take_descriptors},
-    {"faults", take_faults},
-    {"stop", leave_take_stop},   {NULL, NULL},
+    {"start", take_start},           {"map", take_map},         {"sessions", tell_sessions},
+    {"release", leave_take_release}, {"isolate", take_isolate}, {"descriptors", take_descriptors},
+    {"faults", take_faults},         {"stop", leave_take_stop}, {NULL, NULL},
 };
 
 struct node *node_new(struct ev_loop *loop)

@@ -22,8 +22,8 @@ int fault_board_new(struct fault_board *board)
 {
     int error = 0;
 
-    *board = (struct fault_board){
-        .descriptor = memfd_create("faults", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+    *board =
+        (struct fault_board){.descriptor = memfd_create("faults", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
     if (board->descriptor < 0)
         return -errno;
     if (ftruncate(board->descriptor, (off_t)size) ||
