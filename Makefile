@@ -102,7 +102,8 @@ integration: all $(O)/powershell/ready
 # The parser that tests read PowerShell with. Out of reach, those tests are skipped, and say so (CI: fail).
 $(O)/powershell/ready: tests/powershell/package.json tests/powershell/package-lock.json | $(FIRST)
 	@mkdir -p $(@D) && cp $^ $(@D)
-	@npm ci --prefix $(@D) --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null && touch $@ \
+	@npm ci --prefix $(@D) --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error \
+	    --fetch-retries=1 --fetch-retry-mintimeout=1000 >/dev/null && touch $@ \
 	    || echo "npm cannot fetch the parser of PowerShell: configs/windows is not tested" >&2
 
 # Coverage-guided; ends with the time, or with the first input that breaks something.

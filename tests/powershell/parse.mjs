@@ -3,9 +3,10 @@
 // Use: node --liftoff-only parse.mjs MODULES FILE... (optimising the grammar takes longer than using it)
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 
 const [modules, ...files] = process.argv.slice(2);
-const require = createRequire(modules + '/');
+const require = createRequire(resolve(modules) + '/');
 const { Parser, Language } = require('web-tree-sitter');
 
 await Parser.init();
