@@ -231,7 +231,7 @@ def test_the_readme_calls_scripts_with_parameters_that_they_have(kit):
         assert set(re.findall(r" -(\w+)", rest)) <= set(parameters(kit[name])), name
 
 
-def test_the_lab_of_the_readme_can_be_connected_to_as_it_says():
+def test_the_lan_of_the_configuration_can_be_connected_to_as_the_readme_says():
     """The same floating IPs in lab.ini and in the calls; a secret that Windows takes."""
     text = (TREE / "README.md").read_text(encoding="utf-8")
     lab = re.search(r"```ini\n; lab.ini\n(.*?)```", text, re.S)[1]
