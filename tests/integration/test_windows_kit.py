@@ -232,12 +232,12 @@ def test_the_readme_calls_scripts_with_parameters_that_they_have(kit):
 
 
 def test_the_lan_of_the_configuration_can_be_connected_to_as_the_readme_says():
-    """The same floating IPs in lab.ini and in the calls; a secret that Windows takes."""
+    """The same floating IPs in lan.ini and in the calls; a secret that Windows takes."""
     text = (TREE / "README.md").read_text(encoding="utf-8")
-    lab = re.search(r"```ini\n; lab.ini\n(.*?)```", text, re.S)[1]
-    floating = re.findall(r"floating_ip = ([\d.]+)/", lab)
+    lan = (TREE / "configs" / "lan.ini").read_text(encoding="utf-8")
+    floating = re.findall(r"floating_ip = ([\d.]+)/", lan)
     assert set(re.findall(r"-FloatingIP ([\d., ]+\d)", text)) == {", ".join(floating)}
-    config = configparser.ConfigParser(strict=False)
-    config.read_string(lab)
+    config = configparser.ConfigParser(strict=False, inline_comment_prefixes=";")
+    config.read_string(lan)
     _, secret = config["initiator iqn.1991-05.com.microsoft:win2016"]["chap"].split()
     assert 12 <= len(secret) <= 16
