@@ -66,7 +66,6 @@ struct scsi_task {
                                  counted from */
     uint8_t status;           /* SAM-5 5.3.1, valid with SCSI_STATUS */
     uint8_t sense_length;     /* bytes of sense; 0: none */
-    uint8_t sense[SCSI_SENSE_SIZE];
 
     /* The device server's own. */
     const struct scsi_command *command; /* NULL: unknown opcode */
@@ -101,6 +100,8 @@ struct scsi_task {
     bool is_exclusive;      /* has its range alone, or waits for that */
     struct order_item item; /* one request at a time; puts that go to a worker have their own */
     struct list link;
+
+    uint8_t sense[SCSI_SENSE_SIZE]; /* for the transport; the last, and not cleared */
 };
 
 enum scsi_next scsi_begin(struct scsi_task *task);
