@@ -44,7 +44,7 @@ PACKAGES += $(if $(filter test,$(MAKECMDGOALS)),$(if $(shell command -v npm),,np
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-instructions bench-failover \
+.PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-veth bench-instructions bench-failover \
         bench-faults bench-libiscsi bench-random profile asan layers format install clean
 
 all: $(PROGRAMS)
@@ -131,10 +131,11 @@ BENCH_TOOLS := $(addprefix $(O)/bench/,load logins echo file)
 $(O)/bench/load: $(O)/obj/tests/bench/load_session.o
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(O)/obj/tests/bench/common.o $(O)/obj/tests/bench/login.o
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^
+	$(CC) $(SANITIZE) -o $@ $^ $(shell pkg-config --libs libisal)
 
-bench bench-quick: $(FIRST) all $(BENCH_TOOLS)
+bench bench-quick bench-veth: $(FIRST) all $(BENCH_TOOLS)
 	@BUILD=$(O) /usr/bin/python3 tests/bench/bench.py $(if $(filter bench-quick,$@),--quick) \
+	    $(if $(filter bench-veth,$@),--veth) \
 	    --json $(O)/$@.json --svg $(O)/$@.svg
 
 # A verdict: instructions of a 4 KiB read and write may not grow.

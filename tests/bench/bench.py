@@ -2,7 +2,9 @@
 """The fast path against tgt and against the machine's limit, in the same run.
 
 Interleaved rounds; medians; the server's processor time is that of all its processes. Prints a
-table, writes JSON and a picture of it. A goal that is missed is printed, not an error.
+table, writes JSON and a picture of it. A goal that is missed is printed, not an error. With --veth
+servers and clients are in two network namespaces, joined by a pair of interfaces with an MTU of
+9000 bytes; for root.
 """
 
 import argparse
@@ -14,24 +16,31 @@ import subprocess
 import sys
 import time
 
+import veth
 from report import draw, print_table
-from servers import BENCH, Servers
+from servers import BENCH, SPIN_US, Servers
 
 SMALL = ["--block", 4096, "--depth", 32]
 LARGE = ["--block", 256 << 10, "--depth", 8, "--sequential", 1]
 
-# What is loaded, the limits that belong to it, and the goals as ratios to tgt: rate at least,
-# processor time (or latency) at most.
+# What is loaded, what else is looked at beside (limits, other settings), and the goals as ratios to
+# tgt: rate at least, processor time (or latency) at most.
 IO_ROWS = [
-    ("4 KiB random read, depth 32", SMALL, ["memory", "pread", "mapping", "file"], 9, 0.10),
+    ("4 KiB random read, depth 32", SMALL, ["copying", "memory", "pread", "mapping", "file"], 9, 0.10),
     ("4 KiB random write, depth 32", SMALL + ["--writes", 100],
      ["memory", "pread", "mapping", "file"], 9, 0.10),
     ("4 KiB mix 70/30, depth 32", SMALL + ["--writes", 30], ["pread"], 9, 0.10),
     ("4 KiB read, 16 sessions, depth 8", ["--depth", 8, "--sessions", 16], ["pread"], None, None),
-    ("256 KiB sequential read, depth 8", LARGE, ["memory", "pread", "sendfile", "mapping", "file"], 3.5, 0.30),
+    ("256 KiB sequential read, depth 8", LARGE,
+     ["copying", "memory", "pread", "sendfile", "mapping", "file"], 3.5, 0.30),
     ("256 KiB sequential write, depth 8", LARGE + ["--writes", 100],
      ["memory", "pread", "sendfile", "mapping", "file"], 3.5, 0.27),
 ]
+# Against ourselves without digests.
+DIGEST_ROWS = [(f"{name}, both digests", words) for name, words in
+               (("4 KiB random read", SMALL), ("4 KiB random write", SMALL + ["--writes", 100]),
+                ("256 KiB sequential read", LARGE),
+                ("256 KiB sequential write", LARGE + ["--writes", 100]))]
 LATENCY_ROW = "4 KiB read, depth 1: latency"
 LOGIN_ROW = "login and logout"
 IDLE_ROW = "idle sessions"
@@ -39,8 +48,8 @@ FILE_OPTIONS = {"--block", "--writes", "--sequential"}
 
 
 def run_tool(name, *words):
-    done = subprocess.run([str(BENCH / name), *map(str, words)], capture_output=True, text=True,
-                          timeout=120)
+    done = subprocess.run([*veth.client(), str(BENCH / name), *map(str, words)],
+                          capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise RuntimeError(f"{name} {words}: {done.stderr}")
     return json.loads(done.stdout)
@@ -53,6 +62,7 @@ def run_load(servers, name, words, options):
                         "--milliseconds", options.milliseconds // 2,
                         *(word for pair in pairs for word in pair))
     server = servers.by_name[name]
+    words = [*words, *server.extra]
     return run_tool("load", *server.words(), "--lun", server.lun, "--region", servers.region,
                     "--milliseconds", options.milliseconds, "--warm", options.milliseconds // 4,
                     *words)
@@ -84,8 +94,12 @@ def rows(options):
     """Each: name, unit, what measures, its words, who, goals."""
     table = [(name, "MiB/s, s/GiB" if "--sequential" in words else "/s, s/100k", measure_io, words,
               ["tgt", "ours", *limits], rate, cpu) for name, words, limits, rate, cpu in IO_ROWS]
+    table += [(name, "MiB/s, s/GiB" if "--sequential" in words else "/s, s/100k", measure_io, words,
+               ["ours", "digests"], 0.6, None) for name, words in DIGEST_ROWS]
     table.append((LATENCY_ROW, "/s, us", measure_latency, [],
                   ["tgt", "ours", "memory", "pread"], None, 0.75))
+    table.append((LATENCY_ROW + f", spin_us = {SPIN_US}", "/s, us", measure_latency, [],
+                  ["tgt", "spinning"], None, 0.40))
     table.append((LOGIN_ROW, "/s, us", measure_logins, [],
                   ["tgt", "ours, redirected", "ours"], 0.5, None))
     return [row for row in table if options.rows in row[0]]
@@ -115,7 +129,7 @@ def median_ratio(ours, tgt, field):
 
 def conclude(row, samples):
     name, unit, _, _, who, rate_goal, cpu_goal = row
-    ours, tgt = samples[who[1]], samples["tgt"]
+    tgt, ours = samples[who[0]], samples[who[1]]
     result = {"name": name, "unit": unit, "goal": {"rate": rate_goal, "cpu": cpu_goal},
               "ratio": {field: median_ratio(ours, tgt, field) for field in ("rate", "cpu")},
               "servers": {server: {field: median(samples[server], field) for field in
@@ -133,7 +147,7 @@ def measure_idle(servers, name, options):
     server.memory_kib()
     run_tool("logins", *server.words(), "--count", 200)
     before = server.memory_kib()
-    with subprocess.Popen([str(BENCH / "logins"), *server.words(), "--hold", str(options.idle)],
+    with subprocess.Popen([*veth.client(), str(BENCH / "logins"), *server.words(), "--hold", str(options.idle)],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         if not holder.stdout.readline():
             raise RuntimeError("the sessions do not stand")
@@ -170,6 +184,7 @@ def parse():
     options.add_argument("--tune-tgt", action="store_true", help="tgt with segments of 256 KiB")
     options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                          help="of the cluster's configuration")
+    options.add_argument("--veth", action="store_true", help="not over loopback")
     options.add_argument("--json", help="file for the figures")
     options.add_argument("--svg", help="file for the picture")
     options = options.parse_args()
@@ -180,12 +195,13 @@ def parse():
 
 def main():
     options, began = parse(), time.monotonic()
+    net = veth.enter() if options.veth else None
     settings = dict(pair.split("=", 1) for pair in options.set)
-    with Servers(options.region << 20, settings, options.tune_tgt) as servers:
+    with Servers(options.region << 20, settings, options.tune_tgt, net) as servers:
         samples = run_rounds(servers, options)
         idle = {name: measure_idle(servers, name, options) for name in ("tgt", "ours")
                 if options.rows in IDLE_ROW}
-    result = {"machine": machine(), "rounds": options.rounds, "milliseconds": options.milliseconds,
+    result = {"machine": machine() + (f", {veth.NAME}" if net else ""), "rounds": options.rounds, "milliseconds": options.milliseconds,
               "rows": [conclude(row, samples[row[0]]) for row in rows(options)], "idle": idle,
               "seconds": round(time.monotonic() - began)}
     print_table(result)

@@ -184,6 +184,7 @@ int main(int count, char **words)
         {"--writes", &load->writes_percent, NULL},
         {"--sequential", &load->is_sequential, NULL},
         {"--lockstep", &load->is_lockstep, NULL},
+        {"--digests", &load->wants_digests, NULL},
         {"--region", &load->region, NULL},
         {"--milliseconds", &load->seconds_ms, NULL},
         {"--warm", &load->warm_ms, NULL},

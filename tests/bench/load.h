@@ -11,6 +11,7 @@ enum { QUEUE_MAX = 4096, PIECES = 512, HISTOGRAM = 8192 };
 /* What is asked for. */
 struct load {
     uint64_t block, depth, sessions, writes_percent, is_sequential, is_lockstep, lun, region;
+    uint64_t wants_digests;
     uint64_t seconds_ms, warm_ms, count;
     const char *portal, *target, *pids;
 };
@@ -23,7 +24,7 @@ struct tally {
 
 /* A PDU to send; the data is the same for all. */
 struct piece {
-    uint8_t header[BHS];
+    uint8_t header[BHS + DIGEST], digest[DIGEST]; /* digest: of the data */
     uint32_t length;
 };
 
@@ -41,7 +42,7 @@ struct load_session {
     uint64_t next_block;         /* sequential: where it goes on */
     struct piece *queue;         /* owned, a ring of QUEUE_MAX */
     uint32_t first, count, sent; /* of the ring, and bytes of its first that have left */
-    uint8_t header[BHS];
+    uint8_t header[BHS + DIGEST];
     uint32_t header_length; /* of a header that came in pieces */
     uint32_t skip;          /* data bytes that are still to come */
 };

@@ -26,6 +26,29 @@ static uint64_t random_number(void)
     return state ^= state << 17;
 }
 
+/* On the wire, beside the data itself. */
+static uint32_t header_size(const struct load_session *session)
+{
+    return BHS + (session->params.has_digests ? DIGEST : 0);
+}
+
+static uint32_t tail_size(const struct load_session *session, uint32_t length)
+{
+    return length && session->params.has_digests ? DIGEST : 0;
+}
+
+/* The data is always the same: its digest as often as its length is. */
+static const uint8_t *digest_of_data(uint32_t length)
+{
+    static uint8_t digest[DIGEST];
+    static uint32_t known;
+
+    if (known != length)
+        digest_put(digest, pattern, length);
+    known = length;
+    return digest;
+}
+
 static uint8_t *add_piece(struct load_session *session, uint32_t length)
 {
     if (session->count == QUEUE_MAX)
@@ -36,6 +59,8 @@ static uint8_t *add_piece(struct load_session *session, uint32_t length)
     put_be24(piece->header + 5, length);
     put_be32(piece->header + 28, session->exp_stat_sn);
     piece->length = length;
+    if (tail_size(session, length))
+        memcpy(piece->digest, digest_of_data(length), DIGEST);
     return piece->header;
 }
 
@@ -95,27 +120,41 @@ void load_session_fill(struct load_session *session, uint64_t now, uint64_t *lef
 static void take_sent(struct load_session *session, size_t length)
 {
     length += session->sent;
-    while (session->count && length >= BHS + session->queue[session->first].length) {
-        length -= BHS + session->queue[session->first].length;
+    for (uint32_t size; session->count; length -= size) {
+        const struct piece *piece = &session->queue[session->first];
+
+        size = header_size(session) + piece->length + tail_size(session, piece->length);
+        if (length < size)
+            break;
         session->first = (session->first + 1) % QUEUE_MAX;
         session->count--;
     }
     session->sent = (uint32_t)length;
 }
 
+/* What of `length` bytes has not gone yet; takes them off `gone`. */
+static size_t add_part(struct iovec *part, uint8_t *bytes, uint32_t length, uint32_t *gone)
+{
+    uint32_t here = *gone < length ? *gone : length;
+
+    *gone -= here;
+    *part = (struct iovec){bytes + here, length - here};
+    return here < length;
+}
+
 static size_t gather(struct load_session *session, struct iovec *parts)
 {
+    uint32_t header = header_size(session), gone = session->sent;
     size_t used = 0;
 
     for (uint32_t i = 0; i < session->count && i < PIECES; i++) {
         struct piece *piece = &session->queue[(session->first + i) % QUEUE_MAX];
-        uint32_t gone = i ? 0 : session->sent;
 
-        if (gone < BHS)
-            parts[used++] = (struct iovec){piece->header + gone, BHS - gone};
-        gone = gone < BHS ? 0 : gone - BHS;
-        if (piece->length > gone)
-            parts[used++] = (struct iovec){pattern + gone, piece->length - gone};
+        if (header > BHS)
+            digest_put(piece->header + BHS, piece->header, BHS);
+        used += add_part(&parts[used], piece->header, header, &gone);
+        used += add_part(&parts[used], pattern, piece->length, &gone);
+        used += add_part(&parts[used], piece->digest, tail_size(session, piece->length), &gone);
     }
     return used;
 }
@@ -124,7 +163,7 @@ void load_session_send(struct load_session *session)
 {
     session->wants_room = false;
     while (session->count) {
-        struct iovec parts[2 * PIECES];
+        struct iovec parts[3 * PIECES + 1];
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = gather(session, parts)};
         ssize_t length = sendmsg(session->fd, &message, MSG_NOSIGNAL);
 
@@ -205,6 +244,7 @@ static void take_header(struct load_session *session, const uint8_t *header)
     bool has_status = opcode == 0x21 || (opcode == 0x25 && header[1] & 1);
 
     session->skip = padded(get_be24(header + 5));
+    session->skip += tail_size(session, session->skip);
     session->max_cmd_sn = get_be32(header + 32);
     if (has_status) {
         session->exp_stat_sn = get_be32(header + 24) + 1;
@@ -220,18 +260,21 @@ static void take_header(struct load_session *session, const uint8_t *header)
 
 static void take(struct load_session *session, const uint8_t *bytes, size_t length, uint64_t now)
 {
+    uint32_t header = header_size(session);
+
     while (length) {
         size_t here = session->skip < length ? session->skip : length;
 
         session->skip -= (uint32_t)here;
-        if (!here && !session->header_length && length >= BHS) {
-            here = BHS;
+        if (!here && !session->header_length && length >= header) {
+            here = header;
             take_header(session, bytes);
         } else if (!here) {
-            here = BHS - session->header_length < length ? BHS - session->header_length : length;
+            here = header - session->header_length;
+            here = here < length ? here : length;
             memcpy(session->header + session->header_length, bytes, here);
             session->header_length += (uint32_t)here;
-            if (session->header_length == BHS) {
+            if (session->header_length == header) {
                 session->header_length = 0;
                 take_header(session, session->header);
             }
@@ -279,8 +322,8 @@ static void make_ready(struct load_session *session)
         pdu[9] = (uint8_t)session->load->lun;
         put_be32(pdu + 24, session->cmd_sn++);
         put_be32(pdu + 28, session->exp_stat_sn);
-        pdu_send(session->fd, pdu, BHS);
-        pdu_receive(session->fd, pdu);
+        pdu_send(session->fd, pdu, BHS, session->params.has_digests);
+        pdu_receive(session->fd, pdu, session->params.has_digests);
         if ((pdu[0] & 0x3f) != 0x21)
             die("opcode %02x instead of a response", pdu[0]);
         session->exp_stat_sn = get_be32(pdu + 24) + 1;
@@ -298,7 +341,10 @@ void load_session_open(struct load_session *session, const struct load *load, st
     uint64_t places = load->region / load->block;
 
     *session = (struct load_session){.load = load, .tally = tally, .number = number, .cmd_sn = 1};
-    session->fd = login_follow(load->portal, load->target, number, &session->params);
+    session->fd =
+        login_follow(load->portal, load->target, number, load->wants_digests, &session->params);
+    if (session->params.has_digests != load->wants_digests)
+        die("digests are not what was asked for");
     session->exp_stat_sn = session->params.stat_sn + 1;
     make_ready(session);
     fcntl(session->fd, F_SETFL, O_NONBLOCK);
@@ -320,8 +366,9 @@ void load_session_close(struct load_session *session)
     uint8_t pdu[ANSWER_MAX];
 
     fcntl(session->fd, F_SETFL, 0);
-    pdu_send(session->fd, pdu, logout_encode(pdu, session->cmd_sn, session->exp_stat_sn));
-    pdu_receive(session->fd, pdu);
+    pdu_send(session->fd, pdu, logout_encode(pdu, session->cmd_sn, session->exp_stat_sn),
+             session->params.has_digests);
+    pdu_receive(session->fd, pdu, session->params.has_digests);
     close(session->fd);
     free(session->started);
     free(session->free_tags);

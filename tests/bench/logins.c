@@ -40,7 +40,7 @@ static void begin(struct run *run, struct attempt *attempt, const struct sockadd
     attempt->is_leaving = false;
     attempt->answer = (struct login_answer){0};
     pdu_send(attempt->fd, attempt->request,
-             login_encode(attempt->request, run->target, attempt->number));
+             login_encode(attempt->request, run->target, attempt->number, false), false);
     if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, attempt->fd, &event))
         die("epoll_ctl: %s", strerror(errno));
 }
@@ -71,7 +71,8 @@ static void go_on(struct attempt *attempt)
     attempt->is_leaving = attempt->answer.is_full_feature;
     pdu_send(attempt->fd, request,
              attempt->is_leaving ? logout_encode(request, 1, exp_stat_sn)
-                                 : login_encode_next(request, request, exp_stat_sn));
+                                 : login_encode_next(request, request, exp_stat_sn),
+             false);
 }
 
 /* A whole PDU is here. */
@@ -140,7 +141,7 @@ static void hold(const char *portal, const char *target, uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         struct login_answer answer;
 
-        login_follow(portal, target, (uint32_t)i + 1, &answer);
+        login_follow(portal, target, (uint32_t)i + 1, false, &answer);
     }
     printf("{\"sessions\": %llu}\n", (unsigned long long)count);
     fflush(stdout);

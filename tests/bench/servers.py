@@ -15,6 +15,7 @@ from cluster import Cluster, iqn  # noqa: E402
 from node import BUILD  # noqa: E402
 
 BENCH = BUILD / "bench"
+SPIN_US = 1000
 TGT_TARGET = "iqn.2012-11.com.example:bench:tgt"
 TGT_TUNED = ["MaxRecvDataSegmentLength", "MaxXmitDataSegmentLength", "FirstBurstLength"]
 
@@ -28,6 +29,7 @@ class Server:
     """Where to log in, and the processes whose time counts."""
 
     lun, portal, target = 0, None, None
+    extra = []  # for the load tool
 
     def pids(self):
         raise NotImplementedError
@@ -41,8 +43,12 @@ class Server:
 
     def wakeups(self):
         """How often a thread of it was put to sleep by itself."""
-        return sum(int(status_of(f"{pid}/task/{thread}", "voluntary_ctxt_switches"))
-                   for pid in self.pids() for thread in os.listdir(f"/proc/{pid}/task"))
+        return sum(map(wakeups_of, self.pids()))
+
+
+def wakeups_of(pid):
+    return sum(int(status_of(f"{pid}/task/{thread}", "voluntary_ctxt_switches"))
+               for thread in os.listdir(f"/proc/{pid}/task"))
 
 
 def status_of(pid, name):
@@ -93,10 +99,9 @@ class Tgt(Child):
 
 
 class Ours(Server):
-    def __init__(self, region, settings):
-        settings = {"node_timeout_ms": 20000, "nop_interval_s": 0} | settings
-        self.cluster = Cluster(Net(), nodes=1, volumes=["data1"], size=f"{region >> 20}M",
-                               settings=settings)
+    def __init__(self, net, region, settings):
+        self.cluster = Cluster(net, nodes=1, volumes=["data1"], size=f"{region >> 20}M",
+                               settings={"nop_interval_s": 0} | settings)
         self.target = iqn("data1")
         self.portal = f"{self.cluster.portal(1)}:3260"
         self.cluster.run("up", "-c", self.cluster.config, "--detach")
@@ -106,33 +111,40 @@ class Ours(Server):
     def pids(self):
         return self.found
 
-    def at_floating_ip(self):
-        return Redirected(self)
+    def wakeups(self):
+        """Of those that serve; the supervisor looks after them eight times in node_timeout_ms."""
+        return sum(wakeups_of(pid) for pid in self.pids() if pid != self.cluster.supervisor())
 
     def finish(self):
         self.cluster.finish()
 
 
-class Redirected(Server):
-    """The same cluster, logged in to at the floating IP."""
+class Alike(Server):
+    """The same cluster, reached in another way."""
 
-    def __init__(self, ours):
-        self.pids, self.target = ours.pids, ours.target
-        self.portal = f"{ours.cluster.floating_ip}:3260"
+    def __init__(self, ours, portal=None, extra=()):
+        self.pids, self.target, self.extra = ours.pids, ours.target, list(extra)
+        self.portal = portal or ours.portal
 
 
 class Servers:
     """All of them by name; a context that ends them."""
 
-    def __init__(self, region, settings, tuned):
-        self.net, self.region, self.by_name = Net(), region, {}
+    def __init__(self, region, settings, tuned, net=None):
+        self.net, self.region, self.by_name = net or Net(), region, {}
         self.started, hosts = [], itertools.count(10)
+        new_net = net.new if net else Net
         try:
-            ours = self.keep(Ours(region, settings))
+            ours = self.keep(Ours(new_net(), region, settings))
             self.path = ours.home / "bench.img"
             fill(self.path, region)
-            self.by_name = {"tgt": self.keep(Tgt(self.net, self.path, tuned)), "ours": ours,
-                            "ours, redirected": ours.at_floating_ip()}
+            self.by_name = {
+                "tgt": self.keep(Tgt(self.net, self.path, tuned)), "ours": ours,
+                "ours, redirected": Alike(ours, f"{ours.cluster.floating_ip}:3260"),
+                "digests": Alike(ours, extra=["--digests", 1]),
+                "copying": self.keep(Ours(new_net(), region, settings | {"zero_copy": "off"})),
+                "spinning": self.keep(Ours(new_net(), region, settings | {"spin_us": SPIN_US})),
+            }
             for way in ("memory", "pread", "sendfile", "mapping"):
                 address = f"{self.net.address(next(hosts))}:3260"
                 echo = self.keep(Child([BENCH / "echo", address, self.path, way]))
