@@ -74,9 +74,12 @@ function Add-Portal {
         return
     }
     if ($PSCmdlet.ShouldProcess("portal $Address", 'add')) {
-        # One that is known may have been added without the secret, and keeps what it was added with.
-        if ($known.Count -gt 0) { Remove-IscsiTargetPortal -TargetPortalAddress $Address -Confirm:$false -ErrorAction Stop }
-        Add-RecordEntry $Kit 'portal' $Address $null
+        if ($known.Count -eq 0) {
+            Add-RecordEntry $Kit 'portal' $Address $null
+        } else {
+            # It keeps what it was added with, which may have been no secret.
+            Remove-IscsiTargetPortal -TargetPortalAddress $Address -Confirm:$false -ErrorAction Stop
+        }
         New-IscsiTargetPortal -TargetPortalAddress $Address @Chap -ErrorAction Stop | Out-Null
     }
 }

@@ -2,7 +2,7 @@
 .SYNOPSIS
 Undoes what Initialize-IscsiHost.ps1 and Connect-IscsiHost.ps1 did on this host.
 .DESCRIPTION
-Takes the disks of the kit's sessions offline, logs out, removes the floating IPs from the initiator, then puts
+Takes disks offline that would be gone, logs out, removes the floating IPs from the initiator, then puts
 back every value, service, MPIO setting and firewall rule as it was, last change first. What cannot be undone is
 named and stays on record, so that the script can be run again; exit code 1 then. The secret of mutual CHAP
 stays: Windows does not say what it was.
@@ -22,13 +22,21 @@ Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 . (Join-Path $PSScriptRoot 'IscsiHost.Common.ps1')
 
-# Name: "IQN through floating IP". Windows refuses to log out while a disk of the session is in use.
+# Disks that would be gone with this session: those that no other session has.
+function Get-OwnDisk([string]$Identifier) {
+    $sessions = @(Get-LiveSession)
+    $others = @($sessions | Where-Object { $_.SessionIdentifier -ne $Identifier } |
+            Get-Disk -ErrorAction SilentlyContinue | ForEach-Object { $_.Number })
+    $sessions | Where-Object { $_.SessionIdentifier -eq $Identifier } |
+        Get-Disk -ErrorAction SilentlyContinue | Where-Object { $_.Number -notin $others }
+}
+
+# Name: "IQN through floating IP". Windows refuses to log out while a disk is in use that would be gone.
 function Undo-Session([string]$Name) {
     $target, $address = $Name -split ' through ', 2
     $paths = @(Get-SessionPath | Where-Object { $_.Target -eq $target -and ($null -eq $_.FloatingIP -or $_.FloatingIP -eq $address) })
     foreach ($path in $paths) {
-        $disks = @(Get-IscsiSession -SessionIdentifier $path.Identifier -ErrorAction Stop | Get-Disk -ErrorAction SilentlyContinue)
-        foreach ($disk in $disks) { Set-Disk -Number $disk.Number -IsOffline $true -ErrorAction Stop }
+        foreach ($disk in @(Get-OwnDisk $path.Identifier)) { Set-Disk -Number $disk.Number -IsOffline $true -ErrorAction Stop }
         if ($path.Persistent) { Unregister-IscsiSession -SessionIdentifier $path.Identifier -ErrorAction Stop }
         Disconnect-IscsiTarget -NodeAddress $target -SessionIdentifier $path.Identifier -Confirm:$false -ErrorAction Stop
     }

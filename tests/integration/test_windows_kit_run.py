@@ -232,6 +232,10 @@ def test_two_floating_ips_make_two_paths_once(lab, tells):
         assert path.login.IsMultipathEnabled and path.login.IsPersistent
     run(host, "Connect", **both)
     assert sessions(cluster) == expected and len(host.iscsi.portals) == 2
+    seen, = json.loads(cluster.run("hosts", "--json").stdout)
+    judged = {row["name"]: row["verdict"] for row in seen["recommended"]}
+    for name in ("MPIO", "target portal", "login keys"):
+        assert judged[name] == "as recommended", "on the cluster's side"
     found, code = verdicts(host, **both)
     assert code == 0
     assert set(found.values()) == ({"as recommended"} if tells else {"as recommended", "unknown"})
@@ -291,6 +295,19 @@ def test_connect_with_what_if_sends_nothing(lab):
     run(host, "Connect", **both, WhatIf=True)
     assert host.state() == before and host.record() == record
     assert shown(host).count("What if: ") == 3
+
+
+def test_what_somebody_else_connected_stays(lab):
+    cluster, host, both = lab()
+    host.iscsi.New_IscsiTargetPortal(cluster.floating_ip)
+    host.iscsi.Connect_IscsiTarget(iqn("data1"), cluster.floating_ip, cluster.net.address(50),
+                                   False, True, False, False)
+    before = sessions(cluster)
+    run(host, "Connect", **both)
+    assert len(sessions(cluster)) == 2
+    run(host, "Restore")
+    assert list(host.iscsi.portals) == [cluster.floating_ip] and sessions(cluster) == before
+    assert host.iscsi.disks[iqn("data1")].OperationalStatus == "Online"
 
 
 def test_restore_logs_out_and_leaves_no_trace(lab):

@@ -55,12 +55,21 @@ class Initiator:
 
     # On the wire
 
+    def log_in_once(self, address, port, target, credentials):
+        """The bytes of captures; with CHAP, of which there is no capture, as the RFC has it."""
+        if credentials:
+            return log_in(address, port, target, name=windows.PREFIX + self.name,
+                          chap=credentials, isid=windows.isid(self.logins))
+        host = windows.WindowsHost(self.name, qualifier=self.logins)
+        session = host.log_in_once(address, port, target)
+        if target:
+            session.clear_attention()
+        return session
+
     def log_in(self, address, target, credentials=None, port=3260):
-        isid = windows.isid(self.logins)
         for _ in range(2):
             try:
-                return log_in(address, port, target, name=windows.PREFIX + self.name,
-                              chap=credentials, isid=isid)
+                return self.log_in_once(address, port, target, credentials)
             except Refused as refused:
                 if refused.status != 0x0101:
                     raise PowerShellError(f"login failed: 0x{refused.status:04x}") from refused
@@ -160,7 +169,9 @@ class Initiator:
     def Disconnect_IscsiTarget(self, NodeAddress, SessionIdentifier):
         path = next(path for path in self.sessions
                     if path.shown.SessionIdentifier == SessionIdentifier)
-        if self.disks[NodeAddress].get("OperationalStatus") == "Online":
+        others = [other for other in self.sessions
+                  if other is not path and other.login.NodeAddress == NodeAddress]
+        if self.disks[NodeAddress].OperationalStatus == "Online" and not others:
             raise PowerShellError("a device on that session is currently being used")
         assert path.wire.log_out().response == 0
         path.wire.close()
