@@ -112,9 +112,9 @@ static char *explain(const struct confinement *confinement, const char *volumes,
 {
     if (error == -EMLINK)
         return memory_format("%s: a file in it has a second name somewhere else (a hard link), "
-                             "whose owner would change too: copy it, or set user = root",
+                             "whose owner would change too: copy it, or set user = to who has it",
                              volumes);
-    return memory_format("%s: cannot be given to user %u: %s; set user = root to go without",
+    return memory_format("%s: cannot be given to user %u: %s; leave user = out to go without",
                          volumes, (unsigned)confinement->uid, strerror(-error));
 }
 
@@ -123,7 +123,8 @@ char *confinement_decide(struct confinement *confinement, const struct cluster_c
 {
     char *missing;
 
-    *confinement = (struct confinement){.is_on = config->has_sandbox};
+    *confinement =
+        (struct confinement){.is_on = config->has_sandbox, .uid = geteuid(), .gid = getegid()};
     if (!confinement->is_on)
         return NULL;
     if (config->user)
@@ -140,7 +141,9 @@ char *confinement_prepare(struct confinement *confinement, const struct cluster_
 {
     char *volumes = memory_format("%s/volumes", directory);
     char *wrong = confinement_decide(confinement, config, volumes);
-    int error = !wrong && confinement->becomes_user ? give_volumes(confinement, volumes) : 0;
+    /* Root without capabilities cannot open what belongs to others either. */
+    bool is_root = confinement->is_on && !geteuid();
+    int error = !wrong && is_root ? give_volumes(confinement, volumes) : 0;
 
     if (error && (config->user || error == -EMLINK))
         wrong = explain(confinement, volumes, error);

@@ -12,6 +12,7 @@
 #include "target/base/event.h"
 #include "target/base/log.h"
 #include "target/base/memory.h"
+#include "target/base/rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -255,6 +256,8 @@ static int serve(struct run *run)
     if (run->ready >= 0)
         leave_terminal(run->state.path);
     raise_descriptor_limit();
+    if (run->config.has_sandbox)
+        rights_forbid_core_dumps();
     event_start("sim-cluster", 0, on_event, run);
     watch_signals(run, loop);
     supervisor_start(&run->supervisor);

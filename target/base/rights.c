@@ -27,10 +27,19 @@ static long call(long number, struct capabilities *capabilities)
     return syscall(number, &header, capabilities->parts);
 }
 
+int rights_forbid_core_dumps(void)
+{
+    struct rlimit limit = {NO_CORE, NO_CORE}, before;
+
+    if (!getrlimit(RLIMIT_CORE, &before) && before.rlim_max < NO_CORE)
+        limit = (struct rlimit){0, 0};
+    return setrlimit(RLIMIT_CORE, &limit);
+}
+
 static int forbid_core_dumps(const struct rights_wish *wish)
 {
     (void)wish;
-    return setrlimit(RLIMIT_CORE, &(struct rlimit){NO_CORE, NO_CORE});
+    return rights_forbid_core_dumps();
 }
 
 /* Whoever may not change it has no capability to be had from it: no_new_privs comes as well. */

@@ -11,6 +11,9 @@ struct rights_wish {
     bool is_dumpable; /* a parent without CAP_SYS_PTRACE reaches its sockets only then */
 };
 
+/* Of this process and those it starts: secrets are in their memory. 0, or -1 with errno. */
+int rights_forbid_core_dumps(void);
+
 /* Afterwards: no capability, none to be had by any program, no core dump, no other group than the
  * user's. It still dies with its parent, if it did before. NULL, or an owned sentence. */
 char *rights_give_up(const struct rights_wish *wish);

@@ -69,12 +69,34 @@ def test_the_user_is_configured_and_old_volumes_come_along(make_cluster):
     data = pattern(8, seed=1)
     cluster.log_in().command(write10(0, 8), write=data).assert_good()
     cluster.down()
-    cluster.config.write_text(cluster.config.read_text().replace("user = root", "user = daemon"))
-    cluster.up()
-    daemon = str(pwd.getpwnam("daemon").pw_uid)
-    assert {state_of(pid)["Uid"].split()[0] for pid in children(cluster)} == {daemon}
-    session = cluster.log_in().clear_attention()
-    assert session.command(read10(0, 8), read=len(data)).assert_good().data_in == data
+    for before, user in (("root", "daemon"), ("daemon", "root")):
+        cluster.config.write_text(cluster.config.read_text().replace(f"user = {before}",
+                                                                     f"user = {user}"))
+        cluster.up()
+        uid = str(pwd.getpwnam(user).pw_uid)
+        assert {state_of(pid)["Uid"].split()[0] for pid in children(cluster)} == {uid}
+        session = cluster.log_in().clear_attention()
+        assert session.command(read10(0, 8), read=len(data)).assert_good().data_in == data
+        cluster.down()
+
+
+@needs_root
+def test_root_that_may_not_reach_into_other_users_processes_stays_root(make_cluster):
+    """As in many containers: power-off matters more than the user."""
+    cluster = make_cluster(nodes=1).up()
+    cluster.down()
+    less = ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace",
+            *cluster.command("up", "-c", cluster.config, "--detach")]
+    done = subprocess.run(less, env=cluster.environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    cluster.follow()
+    assert {state_of(pid)["Uid"].split()[0] for pid in children(cluster)} == {"0"}
+    assert {int(state_of(pid)["CapPrm"], 16) for pid in children(cluster)} == {0}
+    session = cluster.log_in()
+    session.command(TEST_UNIT_READY).assert_good()
+    mark = cluster.node(1, "power-off")
+    assert cluster.events.wait("connections.muted", since=mark, node=1)["connections"] == 1
+    session.connection.expect_silence(0.3)
 
 
 @needs_root
@@ -95,7 +117,7 @@ def test_a_file_with_a_name_elsewhere_keeps_its_owner(make_cluster):
     mine.write_bytes(bytes(512))
     os.link(mine, cluster.state / "volumes" / "data1.img")
     done = cluster.run("up", "-c", cluster.config, "--detach", check=False)
-    assert done.returncode == 1 and "hard link" in done.stderr and "user = root" in done.stderr
+    assert done.returncode == 1 and "hard link" in done.stderr and "user =" in done.stderr
     assert mine.stat().st_uid == 0 and processes_with(cluster.mark) == {}
 
 
@@ -161,7 +183,7 @@ def test_a_secret_is_in_no_argument_environment_or_core(make_cluster):
     secret = "secret-of-the-host"
     cluster = make_cluster(sections=f"[initiator *]\nchap = user {secret}").up()
     cluster.log_in(chap=Credentials("user", secret)).command(TEST_UNIT_READY).assert_good()
-    for pid in children(cluster):
+    for pid in [*children(cluster), cluster.supervisor()]:
         for name in ("cmdline", "environ"):
             assert secret.encode() not in pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
         limits = pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()
