@@ -15,7 +15,8 @@ enum { CACHESTAT = 451 };
 
 /* clang-format off */
 /* Made by every child: sockets, the loop, memory, time. What the fast path calls has no conditions,
- * so that the kernel answers from its table and runs no filter (seccomp's cache, Linux 5.11). */
+ * so that the kernel answers from its table and runs no filter (seccomp's cache, Linux 5.11): 11 ns
+ * a call instead of 32, measured on Linux 6.18. */
 static const int calls[] = {
     /* sockets */
     SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(getpeername), SCMP_SYS(getsockname),
