@@ -110,7 +110,7 @@ $(O)/powershell/ready: tests/powershell/package.json tests/powershell/package-lo
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/port.c $(wildcard target/iscsi/*.c) \
-             $(addprefix target/base/,address.c buffer.c event.c memory.c child.c control.c span.c) $(wildcard target/base/fault*.c)
+             $(addprefix target/base/,address.c buffer.c event.c hash.c memory.c child.c control.c span.c) $(wildcard target/base/fault*.c)
 	@mkdir -p $(@D)
 	clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
