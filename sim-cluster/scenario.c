@@ -134,6 +134,7 @@ static const struct config_key keys[] = {
     { "expect",   "session_on",           parse_claim,             0, .repeats = true },
     { "expect",   "no_session_on",        parse_claim,             0, .repeats = true },
     { "expect",   "nop_out",              parse_claim,             0, .repeats = false },
+    { "expect",   "io_goes_on",           parse_claim,             0, .repeats = false },
     { "expect",   "event",                parse_claim,             0, .repeats = true },
     { "expect",   "never",                parse_claim,             0, .repeats = true },
     { "expect",   "load_exit",            parse_claim,             0, .repeats = false },

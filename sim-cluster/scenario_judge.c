@@ -18,6 +18,7 @@ const struct scenario_expectation scenario_expectations[] = {
     { "session_on",     "NODE",     "at the end of the steps a session is on that node",                 "session_on = 2",                           false, scenario_check_any,      scenario_judge_session_on },
     { "no_session_on",  "NODE",     "at the end of the steps no session is on that node",                "no_session_on = @serving",                 false, scenario_check_any,      scenario_judge_no_session_on },
     { "nop_out",        "DURATION", "initiators send NOP-Out, and in no session longer apart",            "nop_out = 30s",                            false, scenario_check_duration, scenario_judge_nop_out },
+    { "io_goes_on",     "DURATION", "at the end of the steps whoever was at a target still moves data there, 64 KiB in that time", "io_goes_on = 2s", false, scenario_check_duration, scenario_judge_io_goes_on },
     { "event",          "PATTERN",  "an event was seen after the steady state",                          "event = node.fenced node=@serving",        false, scenario_check_any,      scenario_judge_event },
     { "never",          "PATTERN",  "no such event was seen",                                            "never = node.failed",                      false, scenario_check_any,      scenario_judge_never },
     { "load_exit",      "RANGE",    "the exit code of the load",                                         "load_exit = 0",                            false, scenario_check_range,    scenario_judge_load_exit },
@@ -41,6 +42,14 @@ char *scenario_check_claim(const struct scenario_claim *claim)
 bool scenario_needs_probe(const struct scenario_claim *claim)
 {
     return claim->expectation->needs_probe;
+}
+
+int scenario_later_ms(const struct scenario *scenario)
+{
+    for (size_t i = 0; i < scenario->claim_count; i++)
+        if (scenario->claims[i].expectation->judge == scenario_judge_io_goes_on)
+            return scenario_duration(scenario->claims[i].value);
+    return 0;
 }
 
 /* @words in a claim mean what they meant in the steady state. */

@@ -1,7 +1,8 @@
 /* What came of a scenario: each expectation against the record of the run. Pure.
  *
  * The record: {"title", "scenario", "seed", "steady", "over", "ended" (RFC 3339), "places" (as of
- * the steady state, scenario_words.h), "final" (status at the end of the steps), "events", "probe"
+ * the steady state, scenario_words.h), "final" (status at the end of the steps), "later" (status a
+ * while after it, with io_goes_on), "events", "probe"
  * (its report or null), "load_code", "steps": [{"name", "at", "did", "code", "said"}], "trouble":
  * [sentence]}. */
 #pragma once
@@ -24,6 +25,9 @@ extern const struct scenario_expectation scenario_expectations[]; /* ends with a
 const struct scenario_expectation *scenario_find_expectation(const char *name);
 char *scenario_check_claim(const struct scenario_claim *claim);
 bool scenario_needs_probe(const struct scenario_claim *claim);
+
+/* How long after the end of the steps the status is looked at once more, in ms; 0: it is not. */
+int scenario_later_ms(const struct scenario *scenario);
 
 /* Adds "expectations": [{"what", "passed", "evidence"}] and "passed" to the record. */
 void scenario_judge(const struct scenario *scenario, json_t *record);

@@ -1,5 +1,6 @@
 #include "sim-cluster/scenario_run.h"
 
+#include "sim-cluster/scenario_judge.h"
 #include "sim-cluster/scenario_steps.h"
 #include "sim-cluster/scenario_words.h"
 #include "target/base/event.h"
@@ -232,20 +233,21 @@ static void heal(struct running *running)
     scenario_process_free(&process);
 }
 
-static bool is_among(const json_t *session, const json_t *sessions)
+/* How many sessions the initiator of this one has with its target. */
+static int count_alike(const json_t *session, const json_t *sessions)
 {
+    int count = 0;
     size_t i;
     json_t *other;
 
     json_array_foreach (sessions, i, other)
-        if (json_equal(json_object_get(session, "initiator"),
-                       json_object_get(other, "initiator")) &&
-            json_equal(json_object_get(session, "target"), json_object_get(other, "target")))
-            return true;
-    return false;
+        count += json_equal(json_object_get(session, "initiator"),
+                            json_object_get(other, "initiator")) &&
+                 json_equal(json_object_get(session, "target"), json_object_get(other, "target"));
+    return count;
 }
 
-/* Who was connected and is not; NULL: nobody. Borrowed from `before`. */
+/* Who had more sessions with a target than now; NULL: nobody. Borrowed from `before`. */
 static const char *find_missing(struct running *running, const json_t *before)
 {
     json_t *now = sessions_of(running), *session;
@@ -253,7 +255,8 @@ static const char *find_missing(struct running *running, const json_t *before)
     size_t i;
 
     json_array_foreach (before, i, session)
-        if (json_is_string(json_object_get(session, "target")) && !is_among(session, now))
+        if (json_is_string(json_object_get(session, "target")) &&
+            count_alike(session, now) < count_alike(session, before))
             missing = json_string_value(json_object_get(session, "initiator"));
     json_decref(now);
     return missing;
@@ -276,6 +279,17 @@ static void check_liveness(struct running *running)
                                             missing, running->scenario->back_within_ms));
 }
 
+/* The same status again, when it is to be seen what comes of it. */
+static void look_later(struct running *running)
+{
+    int wait_ms = scenario_later_ms(running->scenario);
+
+    if (!wait_ms)
+        return;
+    pass(running, wait_ms);
+    json_object_set_new(running->record, "later", scenario_cluster_status(running->cluster));
+}
+
 static void go_through_steps(struct running *running, int seed)
 {
     running->steps = (struct scenario_steps){.scenario = running->scenario,
@@ -291,6 +305,7 @@ static void go_through_steps(struct running *running, int seed)
     running->is_stepping = false;
     note_time(running, "over");
     json_object_set_new(running->record, "final", scenario_cluster_status(running->cluster));
+    look_later(running);
     scenario_steps_free(&running->steps);
 }
 

@@ -47,14 +47,15 @@ static void add(struct scenario_sessions *list, const json_t *events, size_t nex
             session->ended = record_time(json_array_get(events, i), "time");
 }
 
-/* Was it opened while the record was kept? */
-static bool has_opening(const json_t *events, const json_t *session)
+/* Was it opened while the record was kept, and before its steady state? */
+static bool has_opening(const json_t *events, const json_t *session, double steady)
 {
     size_t i;
     const json_t *event;
 
     json_array_foreach (events, i, event)
-        if (is_opening(event) && scenario_session_is_same(event, session) &&
+        if (is_opening(event) && record_time(event, "time") <= steady &&
+            scenario_session_is_same(event, session) &&
             json_equal(json_object_get(event, "node"), json_object_get(session, "node")))
             return true;
     return false;
@@ -65,10 +66,11 @@ struct scenario_sessions scenario_sessions_of(const json_t *record)
     const json_t *status = json_object_get(json_object_get(record, "places"), "status");
     const json_t *events = json_object_get(record, "events"), *entry;
     struct scenario_sessions list = {0};
+    double steady = record_time(record, "steady");
     size_t i;
 
     json_array_foreach (json_object_get(status, "sessions"), i, entry)
-        if (json_is_string(json_object_get(entry, "target")) && !has_opening(events, entry))
+        if (json_is_string(json_object_get(entry, "target")) && !has_opening(events, entry, steady))
             add(&list, events, 0, entry, record_time(record, "begun"));
     json_array_foreach (events, i, entry)
         if (is_opening(entry))

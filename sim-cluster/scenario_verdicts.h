@@ -14,6 +14,6 @@ scenario_verdict scenario_judge_stall_below, scenario_judge_stall_above, scenari
     scenario_judge_load_exit;
 /* scenario_verdicts_sessions.c: who was where, and how it stayed in touch */
 scenario_verdict scenario_judge_session_on, scenario_judge_no_session_on, scenario_judge_relogin,
-    scenario_judge_nop_out;
+    scenario_judge_nop_out, scenario_judge_io_goes_on;
 /* scenario_verdicts_events.c: what the event stream has and has not */
 scenario_verdict scenario_judge_event, scenario_judge_never;

@@ -2,8 +2,11 @@
 #include "sim-cluster/scenario_verdicts.h"
 #include "target/base/memory.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { IO_LEAST = 64 << 10 };
 
 /* ---- where ---- */
 
@@ -107,4 +110,63 @@ char *scenario_judge_nop_out(const char *value, json_t *record, bool *passed)
         return memory_copy_text("no initiator has sent a NOP-Out");
     return memory_format("%d NOP-Outs, a session was without one for %.0f ms at most", pings,
                          longest * 1000);
+}
+
+/* ---- data ---- */
+
+static long long bytes_of(const json_t *session)
+{
+    return record_number(session, "bytes_in") + record_number(session, "bytes_out");
+}
+
+/* What it had moved by the end of the steps. */
+static long long bytes_before(const json_t *record, const json_t *session)
+{
+    const json_t *other;
+    size_t i;
+
+    json_array_foreach (json_object_get(json_object_get(record, "final"), "sessions"), i, other)
+        if (scenario_session_is_same(other, session) &&
+            json_equal(json_object_get(other, "node"), json_object_get(session, "node")) &&
+            json_equal(json_object_get(other, "since"), json_object_get(session, "since")))
+            return bytes_of(other);
+    return 0;
+}
+
+/* Moved by all sessions of that initiator with that target since the end of the steps. */
+static long long bytes_since(const json_t *record, const json_t *identity)
+{
+    long long bytes = 0;
+    const json_t *session;
+    size_t i;
+
+    json_array_foreach (json_object_get(json_object_get(record, "later"), "sessions"), i, session)
+        if (json_equal(json_object_get(session, "initiator"),
+                       json_object_get(identity, "initiator")) &&
+            json_equal(json_object_get(session, "target"), json_object_get(identity, "target")))
+            bytes += bytes_of(session) - bytes_before(record, session);
+    return bytes;
+}
+
+char *scenario_judge_io_goes_on(const char *value, json_t *record, bool *passed)
+{
+    const json_t *status = json_object_get(json_object_get(record, "places"), "status"), *session;
+    const char *slowest = "";
+    long long least = LLONG_MAX;
+    size_t i;
+
+    (void)value;
+    json_array_foreach (json_object_get(status, "sessions"), i, session) {
+        long long bytes = json_is_string(json_object_get(session, "target"))
+                              ? bytes_since(record, session)
+                              : LLONG_MAX;
+
+        if (bytes < least) {
+            least = bytes;
+            slowest = record_text(session, "initiator");
+        }
+    }
+    *passed = least != LLONG_MAX && least >= IO_LEAST;
+    return least == LLONG_MAX ? memory_copy_text("nobody was at a target")
+                              : memory_format("%s moved %lld bytes", slowest, least);
 }

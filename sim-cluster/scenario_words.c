@@ -60,6 +60,37 @@ static json_t *find_spare(const json_t *places)
     return NULL;
 }
 
+static size_t common_length(const char *a, const char *b)
+{
+    size_t length = 0;
+
+    while (a[length] && a[length] == b[length])
+        length++;
+    return length;
+}
+
+/* Of the portals of the node that serves, the one that is nearest to the floating IP. */
+static json_t *find_portal(const json_t *places)
+{
+    json_t *serving = json_object_get(find_target(places, ""), "controller"), *nearest = NULL;
+    json_t *floating = json_object_get(find_floating(places, ""), "address"), *group, *portal;
+    const char *near = json_is_string(floating) ? json_string_value(floating) : "";
+    size_t i, j, longest = 0;
+
+    json_array_foreach (json_object_get(json_object_get(places, "status"), "portal_groups"), i,
+                        group)
+        json_array_foreach (json_object_get(group, "portals"), j, portal) {
+            json_t *address = json_object_get(portal, "address");
+            size_t length = common_length(json_string_value(address), near);
+
+            if (json_equal(json_object_get(portal, "node"), serving) && length > longest) {
+                longest = length;
+                nearest = address;
+            }
+        }
+    return nearest;
+}
+
 /* Borrowed. NULL: it stands for nothing now. */
 static json_t *find_word(json_t *places, const char *word, const char *of)
 {
@@ -75,6 +106,7 @@ static json_t *find_word(json_t *places, const char *word, const char *of)
         {"volume", json_object_get(find_target(places, ""), "volume"), false},
         {"target", json_object_get(find_target(places, of), "name"), false},
         {"address", json_object_get(find_floating(places, ""), "address"), false},
+        {"portal", find_portal(places), false},
         {"seed", json_object_get(places, "seed"), false},
     };
 

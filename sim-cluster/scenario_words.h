@@ -11,6 +11,8 @@
  *   @spare                      the lowest node that is up and is neither
  *   @last                       the node that an @ has stood for last; noted in `places`
  *   @volume, @target, @address  names of the first volume, its target, the first floating IP
+ *   @portal                     the address of the node portal that logins at the first floating IP
+ *                               are sent to for the first volume
  *   @seed                       the seed
  * Owned. NULL: *why is an owned phrase. */
 char *scenario_resolve(const char *text, json_t *places, char **why);

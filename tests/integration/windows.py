@@ -7,6 +7,7 @@ import scsi
 from login import Login, Refused
 from pdu import Pdu, padded
 from session import Session
+from wire import DEADLINE
 
 PREFIX = "iqn.1991-05.com.microsoft:"
 
@@ -75,32 +76,32 @@ class WindowsHost:
         self.opened.append(login)
         return login
 
-    def log_in_once(self, address, port=3260, target=None, **how):
+    def log_in_once(self, address, port=3260, target=None, deadline=DEADLINE, **how):
         """Both requests of one login; gives the session and the two answers."""
-        login = self.connect(address, port, **how)
+        login = self.connect(address, port, deadline=deadline, **how)
         login.connection.send_raw(
             login_request(first_text(self.host, target), self.qualifier, self.exp_stat_sn))
-        first = login.receive()
+        first = login.receive(deadline)
         assert first.flags == 0x81, f"no transition to the operational stage: {first}"
         keys = NORMAL_KEYS if target else DISCOVERY_KEYS
         login.connection.send_raw(
             login_request(keys, self.qualifier, first.stat_sn + 1, SECOND_FLAGS))
-        last = login.receive()
+        last = login.receive(deadline)
         assert last.flags == SECOND_FLAGS, f"no transition to full feature phase: {last}"
         session = WindowsSession(login, last, dict(Pdu.parse(bytes(48), data=keys).keys))
         session.tags = itertools.count(1)
         session.answers = first, last
         return session
 
-    def log_in(self, address, port=3260, target=None):
+    def log_in(self, address, port=3260, target=None, deadline=DEADLINE):
         """As a host does it: follows a redirect to the node."""
         try:
-            return self.log_in_once(address, port, target)
+            return self.log_in_once(address, port, target, deadline)
         except Refused as refused:
             if refused.status not in (0x0101, 0x0102):
                 raise
             host, _, port = refused.pdu.key("TargetAddress").rpartition(":")
-            return self.log_in_once(host.strip("[]"), int(port), target)
+            return self.log_in_once(host.strip("[]"), int(port), target, deadline)
 
     def discover(self, address, port=3260):
         """TargetName to its addresses, as one refresh of a target portal does it."""
