@@ -62,7 +62,7 @@ def test_a_scenario_that_holds_passes_and_leaves_its_record(scenario, tmp_path):
     "stall_below = 1ms", "stall_above = 60s", "redirects = 0..1", "reconnects = 0", "intact = no",
     "relogin_within = 0ms", "event = node.failed node=99", "never = node.fenced",
     "session_on = @serving", "no_session_on = @spare\nno_session_on = @holding", "load_exit = 5",
-    "errors = 5..", "nop_out = 1s", "io_goes_on = 100ms"])
+    "errors = 5..", "nop_out = 1s"])
 def test_an_expectation_that_does_not_hold_fails_the_run(scenario, tmp_path, violated):
     text = KILL.replace("[step return]\nwhen = node.fenced\nafter = 300ms\ndo = node @last start\n", "")
     junit = tmp_path / "j.xml"
