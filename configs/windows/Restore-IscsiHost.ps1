@@ -55,31 +55,35 @@ function Undo-Portal([string]$Address) {
     }
 }
 
-function Undo-Registry([string]$Name, $Former) {
-    $path = Split-Path -Path $Name -Parent
-    $value = Split-Path -Path $Name -Leaf
-    if ($null -ne $Former) {
-        Set-RegistryNumber $path $value $Former
-    } elseif ($null -ne (Get-RegistryNumber $path $value)) {
-        Remove-ItemProperty -LiteralPath $path -Name $value
+# Only values of the kit: the record is a file, and this script may write anywhere.
+function Undo-Registry($Kit, [string]$Name, $Former) {
+    foreach ($setting in @(Get-Setting $Kit | Where-Object { "$($_.Path)\$($_.Name)" -eq $Name })) {
+        if ($null -ne $Former) {
+            Set-RegistryNumber $setting.Path $setting.Name $Former
+        } elseif ($null -ne $setting.Found) {
+            Remove-ItemProperty -LiteralPath $setting.Path -Name $setting.Name
+        }
+        return
     }
+    throw 'this is no value of the kit on this host'
 }
 
-function Undo-Service([string]$Name, $Former) {
-    Set-Service -Name $Name -StartupType $Former.StartType
-    if ($Former.Status -eq 'Stopped' -and @(Get-LiveSession).Count -eq 0) { Stop-Service -Name $Name }
+function Undo-Service($Kit, $Former) {
+    Set-Service -Name $Kit.Service -StartupType $Former.StartType
+    if ($Former.Status -eq 'Stopped' -and @(Get-LiveSession).Count -eq 0) { Stop-Service -Name $Kit.Service }
 }
 
-function Undo-Entry($Entry) {
+function Undo-Entry($Kit, $Entry) {
+    $mpio = $Kit.Mpio
     switch ($Entry.Kind) {
         'session' { Undo-Session $Entry.Name }
         'portal' { Undo-Portal $Entry.Name }
-        'rule' { Remove-NetFirewallRule -Name $Entry.Name -ErrorAction SilentlyContinue }
+        'rule' { Remove-NetFirewallRule -Name $Kit.Rule.Name -ErrorAction SilentlyContinue }
         'policy' { Set-MSDSMGlobalDefaultLoadBalancePolicy -Policy $Entry.Former -ErrorAction Stop }
-        'claim' { Disable-MSDSMAutomaticClaim -BusType $Entry.Name -Confirm:$false -ErrorAction Stop | Out-Null }
-        'feature' { Disable-WindowsOptionalFeature -Online -FeatureName $Entry.Name -NoRestart -WarningAction SilentlyContinue -ErrorAction Stop | Out-Null }
-        'registry' { Undo-Registry $Entry.Name $Entry.Former }
-        'service' { Undo-Service $Entry.Name $Entry.Former }
+        'claim' { Disable-MSDSMAutomaticClaim -BusType $mpio.BusType -Confirm:$false -ErrorAction Stop | Out-Null }
+        'feature' { Disable-WindowsOptionalFeature -Online -FeatureName $mpio.Feature -NoRestart -WarningAction SilentlyContinue -ErrorAction Stop | Out-Null }
+        'registry' { Undo-Registry $Kit $Entry.Name $Entry.Former }
+        'service' { Undo-Service $Kit $Entry.Former }
         default { throw "this version of the script does not know '$($Entry.Kind)'" }
     }
 }
@@ -104,7 +108,7 @@ foreach ($entry in $entries) {
         continue
     }
     try {
-        Undo-Entry $entry
+        Undo-Entry $kit $entry
         Write-Host "undone: $($entry.Kind) $($entry.Name)"
         $restart = $restart -or $entry.NeedsRestart
     } catch {

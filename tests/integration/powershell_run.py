@@ -315,3 +315,12 @@ class ShouldProcess:
             return True
         self.run.host.output.append(f"What if: {action} {target}")
         return False
+
+
+def run(host, script, **arguments):
+    """A script of the kit on a host: outputs and exit code; host.shown() is what it told people."""
+    host.output.clear()
+    host.warnings.clear()
+    outcome = Run(host).script(f"{script}-IscsiHost.ps1", **arguments)
+    assert not host.errors, "errors that did not stop the script"
+    return outcome

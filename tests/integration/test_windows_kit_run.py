@@ -1,15 +1,12 @@
 """configs/windows at work: run on a model of Windows whose initiator logs in to a real cluster."""
 
-import csv
-import datetime
-import io
 import json
 
 import pytest
 
 from cluster import iqn
-from powershell_run import Run
-from powershell_values import Credential, PowerShellError, Secret, Thing
+from powershell_run import run
+from powershell_values import Credential, PowerShellError, Secret
 from windows_machine import CLASS, WindowsMachine
 
 FLOATING = ["192.168.10.100", "192.168.20.100"]
@@ -39,15 +36,6 @@ def host(make_host):
     return make_host()
 
 
-def run(host, script, **arguments):
-    """Outputs and exit code; what was shown is in host.output and host.warnings."""
-    host.output.clear()
-    host.warnings.clear()
-    outcome = Run(host).script(f"{script}-IscsiHost.ps1", **arguments)
-    assert not host.errors, "errors that did not stop the script"
-    return outcome
-
-
 def prepare(host, **arguments):
     """With the restarts that it asks for."""
     run(host, "Initialize", **arguments)
@@ -62,15 +50,11 @@ def verdicts(host, **arguments):
     return {check.Item: check.Verdict for check in checks}, code
 
 
-def shown(host):
-    return "\n".join(str(line) for line in host.output + host.warnings)
-
-
 # Prepare, test, restore
 
 def test_a_fresh_host_is_prepared_as_the_guide_has_it(host):
     run(host, "Initialize", FloatingIP=FLOATING)
-    assert "Restart Windows" in shown(host) and "once more" in shown(host)
+    assert "Restart Windows" in host.shown() and "once more" in host.shown()
     assert verdicts(host)[0]["LinkDownTime"] == "after a restart"
     host.restart()
     run(host, "Initialize", FloatingIP=FLOATING)
@@ -98,7 +82,7 @@ def test_a_second_preparation_changes_nothing(host):
 def test_what_if_changes_nothing(host):
     before = host.state()
     run(host, "Initialize", WhatIf=True)
-    assert host.state() == before and not host.record() and shown(host).count("What if: ") == 10
+    assert host.state() == before and not host.record() and host.shown().count("What if: ") == 10
     prepare(host)
     before, record = host.state(), host.record()
     run(host, "Restore", WhatIf=True)
@@ -112,7 +96,7 @@ def test_restore_puts_back_every_former_value(host):
     host.restart()
     assert code == 0 and host.state() == before and not host.record()
     _, code = run(host, "Restore")
-    assert code == 0 and "Nothing to undo" in shown(host)
+    assert code == 0 and "Nothing to undo" in host.shown()
 
 
 def test_former_values_survive_a_drift_and_a_second_preparation(host):
@@ -139,12 +123,23 @@ def test_what_cannot_be_undone_is_named_and_tried_again(host):
     host.Set_Service = denied
     _, code = run(host, "Restore")
     assert code == 1 and [entry["Kind"] for entry in host.record()] == ["service"]
-    assert "service MSiSCSI could not be undone: access to MSiSCSI denied" in shown(host)
+    assert "service MSiSCSI could not be undone: access to MSiSCSI denied" in host.shown()
     assert not host.rules
     host.Set_Service = works
     _, code = run(host, "Restore")
     host.restart()
     assert code == 0 and host.state() == before
+
+
+def test_a_record_that_somebody_else_wrote_writes_nowhere_else(host):
+    prepare(host)
+    record = json.loads(host.files[host.RECORD])
+    foreign = CLASS + r"\0000\DriverDesc"
+    record["Entries"][0] |= {"Kind": "registry", "Name": foreign, "Former": 1}
+    host.files[host.RECORD] = json.dumps(record)
+    _, code = run(host, "Restore")
+    assert code == 1 and f"{foreign} could not be undone: this is no value" in host.shown()
+    assert host.registry[(CLASS + r"\0000").lower()].get("DriverDesc") == "Some RAID controller"
 
 
 def test_a_host_with_one_path_keeps_its_mpio(host):
@@ -159,7 +154,7 @@ def test_what_a_network_card_has_too_much_is_named_and_left(host):
     host.routes = [(5, "0.0.0.0/0", "192.168.10.1"), (5, "192.168.10.0/24", "0.0.0.0")]
     host.dns = {6: ["8.8.8.8"]}
     run(host, "Initialize", FloatingIP=FLOATING)
-    assert "an address and a mask and nothing else" in shown(host)
+    assert "an address and a mask and nothing else" in host.shown()
     found, _ = verdicts(host, FloatingIP=FLOATING)
     wrong = {item for item, verdict in found.items()
              if ": " in item and verdict != "as recommended"}
@@ -264,7 +259,7 @@ def test_chap_is_asked_for_and_its_secrets_stay_secret(lab, mutual):
     run(host, "Connect", **both, Credential=Credential(USER, SECRET), **secrets)
     assert len(sessions(cluster)) == 2
     assert all(path.login.credentials.mutual == mutual for path in host.iscsi.sessions)
-    told = shown(host) + "".join(host.files.values())
+    told = host.shown() + "".join(host.files.values())
     assert SECRET not in told and TARGET_SECRET not in told
 
 
@@ -294,7 +289,7 @@ def test_connect_with_what_if_sends_nothing(lab):
     before, record = host.state(), host.record()
     run(host, "Connect", **both, WhatIf=True)
     assert host.state() == before and host.record() == record
-    assert shown(host).count("What if: ") == 3
+    assert host.shown().count("What if: ") == 3
 
 
 def test_what_somebody_else_connected_stays(lab):
@@ -326,67 +321,3 @@ def test_restore_logs_out_and_leaves_no_trace(lab):
         closed = cluster.events.wait("session.closed", since=mark, isid=isid, target=iqn("data1"))
         assert closed["reason"] == "logged out"
     assert not sessions(cluster)
-
-
-# Watch
-
-def log(host, *entries):
-    """Events as Windows has them: (seconds from now, source, id)."""
-    host.log = [Thing(TimeCreated=host.now + datetime.timedelta(seconds=after), RecordId=at,
-                      ProviderName=source, Id=number, Message=f"  {source}\r\n says {number} ")
-                for at, (after, source, number) in enumerate(entries)]
-
-
-def results(host, name):
-    """A file of the folder that Watch was told."""
-    content = host.files[rf"c:\lab\{name}".lower()]
-    if name.endswith("json"):
-        return json.loads(content)
-    return list(csv.DictReader(io.StringIO(content)))
-
-
-def test_each_failover_is_timed_from_the_first_loss_to_the_last_return(host):
-    log(host, (1, "iScsiPrt", 20), (1.5, "iScsiPrt", 20), (2, "iScsiPrt", 1),
-        (2, "Kernel-General", 16), (3, "iScsiPrt", 1), (4, "iScsiPrt", 34), (4.25, "iScsiPrt", 34),
-        (5, "disk", 153), (20, "iScsiPrt", 20), (21, "mpio", 17))
-    run(host, "Watch", Path=r"C:\lab", Seconds=30)
-    first, second = results(host, "failovers.csv")
-    assert (first["Seconds"], first["Paths"], first["Meanwhile"]) == ("3.25", "2", "iScsiPrt 1 x2")
-    assert (second["Returned"], second["Seconds"], second["Meanwhile"]) == ("", "", "mpio 17 x1")
-    summary = results(host, "summary.json")
-    assert (summary["Failovers"], summary["NotOver"], summary["LongestSeconds"]) == (2, 1, 3.25)
-    events = results(host, "events.csv")
-    assert len(events) == 9 and events[0]["Meaning"] == "connection lost, will retry"
-    assert events[0]["Message"] == "iScsiPrt says 20"
-
-
-def test_a_second_in_which_a_disk_stands_still_is_seen(host):
-    host.services["msiscsi"]["Status"] = "Running"
-    ticks = []
-
-    def counters():
-        stalled = 3 <= len(ticks) < 5
-        rate = 0 if stalled else 50
-        return [Thing(Name=name, DiskReadsPersec=0, DiskWritesPersec=rate, DiskBytesPersec=0,
-                      CurrentDiskQueueLength=8, DiskTransfersPersec=rate)
-                for name in ("0 C:", "1 E:", "_Total")]
-
-    host.counters, host.on_second = counters, lambda: ticks.append(1)
-    host.iscsi.Get_IscsiSession = lambda: [Thing(TargetNodeAddress="t")]
-    host.iscsi.disks["t"] = Thing(Number=1)
-    run(host, "Watch", Path=r"C:\lab", Seconds=10)
-    samples = results(host, "counters.csv")
-    assert len(samples) == 10 and {sample["Disk"] for sample in samples} == {"1"}
-    assert [sample["Stalled"] for sample in samples].count("True") == 2
-    assert results(host, "summary.json")["StalledSamples"] == 2
-
-
-def test_the_past_can_be_collected(host):
-    log(host, (-7200, "iScsiPrt", 20), (-60, "iScsiPrt", 20), (-50, "iScsiPrt", 34))
-    run(host, "Watch", Path=r"C:\lab", Since=host.now - datetime.timedelta(hours=1))
-    assert [row["Seconds"] for row in results(host, "failovers.csv")] == ["10.0"]
-
-
-def test_nothing_happened_is_a_result_too(host):
-    run(host, "Watch", Path=r"C:\lab", Seconds=2)
-    assert results(host, "summary.json")["Failovers"] == 0 and "0 events" in shown(host)

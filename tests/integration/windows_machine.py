@@ -297,6 +297,9 @@ class WindowsMachine(Language, Registry, System):
         initiator = sorted(self.iscsi.portals), len(self.iscsi.sessions), self.iscsi.persistent
         return repr([values, self.mpio, self.services, sorted(self.rules), initiator])
 
+    def shown(self):
+        return "\n".join(str(line) for line in self.output + self.warnings)
+
     def record(self):
         return json.loads(self.files[self.RECORD])["Entries"] if self.RECORD in self.files else []
 
