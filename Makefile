@@ -45,7 +45,7 @@ PACKAGES += $(if $(filter test,$(MAKECMDGOALS)),$(if $(shell command -v npm),,np
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-veth bench-instructions bench-failover \
-        bench-faults bench-libiscsi bench-random profile asan layers format install clean
+        bench-faults bench-libiscsi bench-random bench-scale profile asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -147,6 +147,9 @@ profile: $(FIRST) all $(BENCH_TOOLS)
 
 bench-failover: $(FIRST) all
 	@BUILD=$(O) /usr/bin/python3 tests/bench/failover.py --json $(O)/bench-failover.json
+
+bench-scale: $(FIRST) all $(BENCH_TOOLS)
+	@BUILD=$(O) /usr/bin/python3 tests/bench/scale.py --json $(O)/$@.json
 
 bench-faults: $(FIRST) all
 	@BUILD=$(O) /usr/bin/python3 tests/bench/fault_cost.py --json $(O)/bench-faults.json

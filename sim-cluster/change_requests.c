@@ -167,7 +167,7 @@ json_t *change_answer_export(struct client *client, json_t *message)
     struct cluster *cluster = &client->server->supervisor->cluster;
     const char *verb = text_of(message, "verb");
     const char *initiator = json_string_value(json_object_get(message, "initiator"));
-    int target = cluster_config_find_volume(cluster->config, text_of(message, "volume"));
+    int target = cluster_find_volume(cluster, text_of(message, "volume"));
     int group = cluster_config_find_group(cluster->config, text_of(message, "portal_group"));
     json_t *refusal;
 

@@ -52,12 +52,17 @@ void cluster_init(struct cluster *cluster, const struct cluster_config *config)
         cluster->targets[i] = (struct cluster_target){
             .config = &config->volumes[i],
             .size = config->volumes[i].size,
+            .last_export = -1,
         };
     for (size_t i = 0; i < config->pool_count; i++)
         cluster->pools[i] = (struct cluster_pool){&config->pools[i], config->pools[i].size};
     for (size_t i = 0; i < config->portal_group_count; i++) {
         cluster->groups[i].config = &config->portal_groups[i];
         init_floating_ips(cluster, (int)i);
+    }
+    for (size_t i = 0; i < config->volume_count; i++) {
+        name_index_add(&cluster->volumes, config->volumes[i].name, i);
+        name_index_add(&cluster->target_names, config->volumes[i].target, i);
     }
     exports_init(cluster);
 }
@@ -69,6 +74,8 @@ void cluster_free(struct cluster *cluster)
     for (size_t i = 0; i < cluster->target_count; i++)
         free(cluster->targets[i].problem);
     exports_free(cluster);
+    name_index_free(&cluster->volumes);
+    name_index_free(&cluster->target_names);
     free(cluster->nodes);
     free(cluster->groups);
     free(cluster->pools);
@@ -86,13 +93,28 @@ struct cluster_node *cluster_find_node(struct cluster *cluster, int number)
 
 struct cluster_target *cluster_find_target(struct cluster *cluster, const char *volume_or_name)
 {
-    for (size_t i = 0; i < cluster->target_count; i++) {
-        const struct volume_config *volume = cluster->targets[i].config;
+    ptrdiff_t index = name_index_find(&cluster->volumes, volume_or_name);
 
-        if (!strcmp(volume->name, volume_or_name) || !strcmp(volume->target, volume_or_name))
-            return &cluster->targets[i];
-    }
-    return NULL;
+    if (index < 0)
+        index = name_index_find(&cluster->target_names, volume_or_name);
+    return index < 0 ? NULL : &cluster->targets[index];
+}
+
+int cluster_find_volume(const struct cluster *cluster, const char *name)
+{
+    return (int)name_index_find(&cluster->volumes, name);
+}
+
+void cluster_set_controller(struct cluster *cluster, struct cluster_target *target, int node)
+{
+    struct cluster_node *from = cluster_find_node(cluster, target->controller);
+    struct cluster_node *to = cluster_find_node(cluster, node);
+
+    if (from)
+        from->target_count--;
+    if (to)
+        to->target_count++;
+    target->controller = node;
 }
 
 struct cluster_pool *cluster_find_pool(struct cluster *cluster, const char *name)
@@ -159,8 +181,7 @@ static struct placement_node *picture(struct cluster *cluster,
         nodes[i].can_take = can_take(node);
         nodes[i].groups = node->groups;
         nodes[i].is_near = floating && is_near(cluster, node->config, floating);
-        for (size_t j = 0; j < cluster->target_count; j++)
-            nodes[i].targets += cluster->targets[j].controller == nodes[i].number;
+        nodes[i].targets = node->target_count;
         for (size_t j = 0; j < cluster->floating_ip_count; j++)
             nodes[i].floating_ips += cluster->floating_ips[j].node == nodes[i].number;
     }

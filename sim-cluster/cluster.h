@@ -4,6 +4,7 @@
 
 #include "sim-cluster/cluster_config.h"
 #include "sim-cluster/failover.h"
+#include "target/base/name_index.h"
 
 #include <jansson.h>
 
@@ -14,6 +15,7 @@ struct cluster_node {
     uint64_t groups;  /* bit n: has a portal in portal group n */
     json_t *sessions; /* owned: the last known list */
     bool refuses;     /* a fault: it takes nothing over */
+    int target_count; /* that it is controller of */
 };
 
 enum target_phase {
@@ -28,6 +30,7 @@ struct cluster_target {
     const struct volume_config *config;
     uint64_t size;   /* bytes */
     uint64_t groups; /* the portal groups it is exported in */
+    int last_export; /* index, the first of a chain; -1: none */
     enum target_phase phase;
     int controller;             /* 0: none. The one process that may have the volume open. */
     int64_t assigned;           /* the generation of the map that said so */
@@ -64,6 +67,7 @@ struct cluster_pool {
 
 struct cluster_export {
     int target, group; /* indices */
+    int next;          /* index: of the same target; -1: no more */
     char *initiator;   /* owned; "*": any */
 };
 
@@ -76,6 +80,7 @@ struct cluster {
     size_t export_count;
     struct cluster_node *nodes;
     struct cluster_target *targets;
+    struct name_index volumes, target_names; /* numbers of targets */
     struct cluster_floating_ip *floating_ips;
     size_t node_count, target_count, floating_ip_count;
 };
@@ -86,6 +91,10 @@ void cluster_free(struct cluster *cluster);
 /* NULL: there is none. */
 struct cluster_node *cluster_find_node(struct cluster *cluster, int number);
 struct cluster_target *cluster_find_target(struct cluster *cluster, const char *volume_or_name);
+/* Its index; -1: there is no such volume. */
+int cluster_find_volume(const struct cluster *cluster, const char *name);
+/* 0: none. The only way to change it. */
+void cluster_set_controller(struct cluster *cluster, struct cluster_target *target, int node);
 /* By address, or address:port. */
 struct cluster_pool *cluster_find_pool(struct cluster *cluster, const char *name);
 struct cluster_floating_ip *cluster_find_floating_ip(struct cluster *cluster, const char *text);

@@ -50,14 +50,6 @@ int cluster_config_find_pool(const struct cluster_config *config, const char *na
     return -1;
 }
 
-int cluster_config_find_volume(const struct cluster_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->volume_count; i++)
-        if (!strcmp(config->volumes[i].name, name))
-            return (int)i;
-    return -1;
-}
-
 char *cluster_config_target_name(const char *base_name, const char *volume)
 {
     char *name = memory_format("%s:%s", base_name, volume);

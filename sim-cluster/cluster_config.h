@@ -136,7 +136,6 @@ void cluster_config_free(struct cluster_config *config);
 /* -1: there is none of that name. */
 int cluster_config_find_group(const struct cluster_config *config, const char *name);
 int cluster_config_find_pool(const struct cluster_config *config, const char *name);
-int cluster_config_find_volume(const struct cluster_config *config, const char *name);
 
 /* "base_name:volume" in the characters an IQN may have: lower case, '_' as '-' (RFC 3722). Owned.
  */

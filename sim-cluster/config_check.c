@@ -4,6 +4,7 @@
 #include "sim-cluster/config_networks.h"
 #include "target/base/config.h"
 #include "target/base/memory.h"
+#include "target/base/name_index.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -135,7 +136,7 @@ static char *check_group_portals(struct cluster_config *config)
     return NULL;
 }
 
-static char *name_target(struct cluster_config *config, size_t index)
+static char *name_target(struct cluster_config *config, size_t index, struct name_index *targets)
 {
     struct volume_config *volume = &config->volumes[index];
 
@@ -143,31 +144,37 @@ static char *name_target(struct cluster_config *config, size_t index)
     if (strlen(volume->target) > CLUSTER_ISCSI_NAME_MAX)
         return wrong(config, volume->line, "the target's name %s is longer than %d bytes",
                      volume->target, CLUSTER_ISCSI_NAME_MAX);
-    for (size_t i = 0; i < index; i++)
-        if (!strcmp(config->volumes[i].target, volume->target))
-            return wrong(config, volume->line, "volumes %s and %s would both be target %s",
-                         config->volumes[i].name, volume->name, volume->target);
+    if (name_index_add(targets, volume->target, index))
+        return NULL;
+    return wrong(config, volume->line, "volumes %s and %s would both be target %s",
+                 config->volumes[name_index_find(targets, volume->target)].name, volume->name,
+                 volume->target);
+}
+
+static char *check_volume(const struct cluster_config *config, const struct volume_config *volume)
+{
+    if (!volume->size)
+        return wrong(config, volume->line, "volume %s needs a size", volume->name);
+    if (volume->size % (uint64_t)volume->block_size)
+        return wrong(config, volume->line, "the size of volume %s is not a multiple of %d",
+                     volume->name, volume->block_size);
+    if (volume->pool && cluster_config_find_pool(config, volume->pool) < 0)
+        return wrong(config, volume->line, "there is no pool %s", volume->pool);
     return NULL;
 }
 
 static char *check_volumes(struct cluster_config *config)
 {
-    for (size_t i = 0; i < config->volume_count; i++) {
-        const struct volume_config *volume = &config->volumes[i];
-        char *phrase;
+    struct name_index targets = {0};
+    char *phrase = NULL;
 
-        if (!volume->size)
-            return wrong(config, volume->line, "volume %s needs a size", volume->name);
-        if (volume->size % (uint64_t)volume->block_size)
-            return wrong(config, volume->line, "the size of volume %s is not a multiple of %d",
-                         volume->name, volume->block_size);
-        if (volume->pool && cluster_config_find_pool(config, volume->pool) < 0)
-            return wrong(config, volume->line, "there is no pool %s", volume->pool);
-        phrase = name_target(config, i);
-        if (phrase)
-            return phrase;
+    for (size_t i = 0; i < config->volume_count && !phrase; i++) {
+        phrase = check_volume(config, &config->volumes[i]);
+        if (!phrase)
+            phrase = name_target(config, i, &targets);
     }
-    return NULL;
+    name_index_free(&targets);
+    return phrase;
 }
 
 static char *check_pools(struct cluster_config *config)
@@ -197,18 +204,15 @@ static char *check_initiators(struct cluster_config *config)
     return NULL;
 }
 
-static bool has_initiator(const struct cluster_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->initiator_count; i++)
-        if (!strcmp(config->initiators[i].name, name))
-            return true;
-    return !strcmp(name, "*");
-}
+/* What exports may name. */
+struct names {
+    struct name_index volumes, initiators;
+};
 
-static char *check_export_names(const struct cluster_config *config,
+static char *check_export_names(const struct cluster_config *config, const struct names *names,
                                 const struct export_config *export)
 {
-    if (cluster_config_find_volume(config, export->volume) < 0)
+    if (name_index_find(&names->volumes, export->volume) < 0)
         return wrong(config, export->line, "there is no volume %s", export->volume);
     if (!export->portal_group_count)
         return wrong(config, export->line, "the export of %s needs a portal_group", export->volume);
@@ -217,7 +221,7 @@ static char *check_export_names(const struct cluster_config *config,
             return wrong(config, export->portal_groups[i].line, "there is no portal group %s",
                          export->portal_groups[i].name);
     for (size_t i = 0; i < export->initiator_count; i++)
-        if (!has_initiator(config, export->initiators[i].name))
+        if (name_index_find(&names->initiators, export->initiators[i].name) < 0)
             return wrong(config, export->initiators[i].line, "there is no initiator %s",
                          export->initiators[i].name);
     return NULL;
@@ -231,23 +235,36 @@ static bool has_all_groups(const struct node_config *node, const struct export_c
     return true;
 }
 
+static char *check_export(const struct cluster_config *config, const struct names *names,
+                          const struct export_config *export)
+{
+    char *phrase = check_export_names(config, names, export);
+
+    if (phrase)
+        return phrase;
+    for (size_t i = 0; i < config->node_count; i++)
+        if (has_all_groups(&config->nodes[i], export))
+            return NULL;
+    return wrong(config, export->line,
+                 "no node has a portal in every portal group that %s is exported in",
+                 export->volume);
+}
+
 static char *check_exports(struct cluster_config *config)
 {
-    for (size_t i = 0; i < config->export_count; i++) {
-        struct export_config *export = &config->exports[i];
-        char *phrase = check_export_names(config, export);
-        bool found = false;
+    struct names names = {0};
+    char *phrase = NULL;
 
-        if (phrase)
-            return phrase;
-        for (size_t j = 0; j < config->node_count; j++)
-            found |= has_all_groups(&config->nodes[j], export);
-        if (!found)
-            return wrong(config, export->line,
-                         "no node has a portal in every portal group that %s is exported in",
-                         export->volume);
-    }
-    return NULL;
+    for (size_t i = 0; i < config->volume_count; i++)
+        name_index_add(&names.volumes, config->volumes[i].name, i);
+    name_index_add(&names.initiators, "*", 0);
+    for (size_t i = 0; i < config->initiator_count; i++)
+        name_index_add(&names.initiators, config->initiators[i].name, i);
+    for (size_t i = 0; i < config->export_count && !phrase; i++)
+        phrase = check_export(config, &names, &config->exports[i]);
+    name_index_free(&names.volumes);
+    name_index_free(&names.initiators);
+    return phrase;
 }
 
 /* What may be left out: a file without initiators means any; an export without them, too. */

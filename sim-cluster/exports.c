@@ -6,14 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void find_groups(struct cluster *cluster, int target)
+/* Puts the row into its target's chain. */
+static void chain(struct cluster *cluster, size_t index)
 {
-    uint64_t groups = 0;
+    struct cluster_export *export = &cluster->exports[index];
+    struct cluster_target *target = &cluster->targets[export->target];
 
+    export->next = target->last_export;
+    target->last_export = (int)index;
+    target->groups |= UINT64_C(1) << export->group;
+}
+
+static void chain_all(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->target_count; i++) {
+        cluster->targets[i].last_export = -1;
+        cluster->targets[i].groups = 0;
+    }
     for (size_t i = 0; i < cluster->export_count; i++)
-        if (cluster->exports[i].target == target)
-            groups |= UINT64_C(1) << cluster->exports[i].group;
-    cluster->targets[target].groups = groups;
+        chain(cluster, i);
 }
 
 static bool is_row(const struct cluster_export *export, int target, int group,
@@ -27,12 +38,13 @@ bool exports_add(struct cluster *cluster, int target, int group, const char *ini
 {
     struct cluster_export *export;
 
-    for (size_t i = 0; i < cluster->export_count; i++)
+    for (int i = cluster->targets[target].last_export; i >= 0; i = cluster->exports[i].next)
         if (is_row(&cluster->exports[i], target, group, initiator))
             return false;
     export = config_append(&cluster->exports, &cluster->export_count, sizeof(*export));
-    *export = (struct cluster_export){target, group, memory_copy_text(initiator)};
-    find_groups(cluster, target);
+    *export = (struct cluster_export){
+        .target = target, .group = group, .initiator = memory_copy_text(initiator)};
+    chain(cluster, cluster->export_count - 1);
     return true;
 }
 
@@ -47,7 +59,7 @@ size_t exports_remove(struct cluster *cluster, int target, int group, const char
             cluster->exports[kept++] = cluster->exports[i];
     }
     cluster->export_count = kept;
-    find_groups(cluster, target);
+    chain_all(cluster);
     return before - kept;
 }
 
@@ -57,7 +69,7 @@ void exports_init(struct cluster *cluster)
 
     for (size_t i = 0; i < config->export_count; i++) {
         const struct export_config *export = &config->exports[i];
-        int target = cluster_config_find_volume(config, export->volume);
+        int target = cluster_find_volume(cluster, export->volume);
 
         for (size_t j = 0; j < export->portal_group_count; j++)
             for (size_t k = 0; k < export->initiator_count; k++)

@@ -134,23 +134,16 @@ static json_t *initiators(const struct cluster *cluster)
     return list;
 }
 
-static const struct cluster_export *find_export(const struct cluster *cluster, size_t count,
-                                                int target, int group)
-{
-    for (size_t i = 0; i < count; i++)
-        if (cluster->exports[i].target == target && cluster->exports[i].group == group)
-            return &cluster->exports[i];
-    return NULL;
-}
-
-static json_t *initiators_of(const struct cluster *cluster, int target, int group)
+static json_t *export_of(const struct cluster *cluster, const struct cluster_target *target,
+                         int group)
 {
     json_t *names = json_array();
 
-    for (size_t i = 0; i < cluster->export_count; i++)
-        if (cluster->exports[i].target == target && cluster->exports[i].group == group)
-            json_array_append_new(names, json_string(cluster->exports[i].initiator));
-    return names;
+    for (int i = target->last_export; i >= 0; i = cluster->exports[i].next)
+        if (cluster->exports[i].group == group)
+            json_array_insert_new(names, 0, json_string(cluster->exports[i].initiator));
+    return json_pack("{s:s, s:s, s:o}", "target", target->config->target, "portal_group",
+                     cluster->groups[group].config->name, "initiators", names);
 }
 
 /* One for each target and portal group, with all its initiators. */
@@ -158,16 +151,10 @@ static json_t *exports(const struct cluster *cluster)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < cluster->export_count; i++) {
-        int target = cluster->exports[i].target, group = cluster->exports[i].group;
-
-        if (!find_export(cluster, i, target, group))
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:s, s:o}", "target",
-                                            cluster->targets[target].config->target, "portal_group",
-                                            cluster->groups[group].config->name, "initiators",
-                                            initiators_of(cluster, target, group)));
-    }
+    for (size_t i = 0; i < cluster->target_count; i++)
+        for (size_t j = 0; j < cluster->config->portal_group_count; j++)
+            if (cluster->targets[i].groups & UINT64_C(1) << j)
+                json_array_append_new(list, export_of(cluster, &cluster->targets[i], (int)j));
     return list;
 }
 

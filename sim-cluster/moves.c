@@ -22,7 +22,7 @@ void moves_node_gone(struct node *node)
 
     for (size_t i = 0; i < cluster->target_count; i++)
         if (cluster->targets[i].controller == node_number(node))
-            moves_lose_target(&cluster->targets[i],
+            moves_lose_target(supervisor, &cluster->targets[i],
                               node_now(node) + config->target_move_delay_ms / 1000.0);
     for (size_t i = 0; i < cluster->floating_ip_count; i++)
         if (cluster->floating_ips[i].node == node_number(node))
@@ -126,12 +126,25 @@ static void turn_target(struct supervisor *supervisor, struct cluster_target *ta
     }
 }
 
+static void turn_targets(struct supervisor *supervisor)
+{
+    struct cluster *cluster = &supervisor->cluster;
+
+    supervisor->has_unplaced = false;
+    for (size_t i = 0; i < cluster->target_count; i++) {
+        struct cluster_target *target = &cluster->targets[i];
+
+        turn_target(supervisor, target);
+        supervisor->has_unplaced |= target->phase == TARGET_NOWHERE || target->retry_at > 0;
+    }
+}
+
 void moves_turn(struct supervisor *supervisor)
 {
     struct cluster *cluster = &supervisor->cluster;
 
-    for (size_t i = 0; i < cluster->target_count; i++)
-        turn_target(supervisor, &cluster->targets[i]);
+    if (supervisor->has_unplaced)
+        turn_targets(supervisor);
     for (size_t i = 0; i < cluster->floating_ip_count; i++) {
         struct cluster_floating_ip *floating = &cluster->floating_ips[i];
 

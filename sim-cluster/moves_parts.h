@@ -23,7 +23,8 @@ void moves_place_target(struct supervisor *supervisor, struct cluster_target *ta
 void moves_place_floating_ip(struct supervisor *supervisor, struct cluster_floating_ip *floating);
 
 /* Nobody has it any more; it may be placed again at that loop time. */
-void moves_lose_target(struct cluster_target *target, double may_place_at);
+void moves_lose_target(struct supervisor *supervisor, struct cluster_target *target,
+                       double may_place_at);
 void moves_lose_floating_ip(struct supervisor *supervisor, struct cluster_floating_ip *floating,
                             double may_place_at);
 

@@ -15,7 +15,7 @@ void moves_place_target(struct supervisor *supervisor, struct cluster_target *ta
     if (!number)
         return;
     target->phase = TARGET_OPENING;
-    target->controller = number;
+    cluster_set_controller(&supervisor->cluster, target, number);
     target->assigned = 0;
     target->retry_at = 0;
     supervisor->targets_stale = true;
@@ -23,10 +23,12 @@ void moves_place_target(struct supervisor *supervisor, struct cluster_target *ta
         target->home = number;
 }
 
-void moves_lose_target(struct cluster_target *target, double may_place_at)
+void moves_lose_target(struct supervisor *supervisor, struct cluster_target *target,
+                       double may_place_at)
 {
+    supervisor->has_unplaced = true;
     target->phase = TARGET_NOWHERE;
-    target->controller = 0;
+    cluster_set_controller(&supervisor->cluster, target, 0);
     target->may_place_at = may_place_at;
 }
 
@@ -55,7 +57,7 @@ static void on_released(void *owner, json_t *reply, const char *error)
     struct node *node = release->node;
 
     if (!error && target->phase == TARGET_RELEASING && target->controller == node_number(node)) {
-        moves_lose_target(target, node_now(node));
+        moves_lose_target(node->supervisor, target, node_now(node));
     } else if (error && !reply && !release->process->is_ended) {
         node_fail(node, "its target process did not release a target in time");
     } else if (reply && error && target->phase == TARGET_RELEASING) {
@@ -134,7 +136,7 @@ static void pass_on(struct node *node, struct cluster_target *target, const char
 
     say_problem(node, target, why);
     target->refused |= bit_of(node);
-    moves_lose_target(target, node_now(node));
+    moves_lose_target(node->supervisor, target, node_now(node));
     if (cluster_place_target(cluster, target))
         return;
     target->refused = 0;
@@ -168,4 +170,5 @@ void moves_node_refused(struct node *node, int64_t generation)
     for (size_t i = 0; i < supervisor->cluster.target_count; i++)
         if (is_opening(&supervisor->cluster.targets[i], node, generation))
             supervisor->cluster.targets[i].retry_at = node_now(node) + MOVES_RETRY_S;
+    supervisor->has_unplaced = true;
 }

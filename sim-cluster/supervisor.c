@@ -60,6 +60,12 @@ static bool is_all_placed(const struct supervisor *supervisor)
     return true;
 }
 
+/* Does every process know? */
+static bool is_all_told(const struct supervisor *supervisor)
+{
+    return !supervisor->targets_stale && !supervisor->published_stale && !supervisor->announcing;
+}
+
 static bool has_processes(const struct supervisor *supervisor)
 {
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
@@ -108,7 +114,7 @@ static void turn_starting(struct supervisor *supervisor)
     if (supervisor->error) {
         supervisor->on_started(supervisor->owner, supervisor->error);
         supervisor_stop(supervisor);
-    } else if (is_all_serving(supervisor) && is_all_placed(supervisor)) {
+    } else if (is_all_serving(supervisor) && is_all_placed(supervisor) && is_all_told(supervisor)) {
         come_up(supervisor);
     }
 }
@@ -220,6 +226,7 @@ void supervisor_start(struct supervisor *supervisor)
     name_run(supervisor);
     cluster_init(&supervisor->cluster, supervisor->config);
     supervisor->cluster.generation = 1;
+    supervisor->has_unplaced = true;
     list_init(&supervisor->pending);
     hosts_init(&supervisor->hosts);
     if (fault_rules_init(&supervisor->faults, supervisor))

@@ -57,7 +57,8 @@ struct supervisor {
     struct hosts hosts;
     enum supervisor_phase phase;
     bool targets_stale, published_stale; /* maps to be sent */
-    int announcing;                      /* maps on their way */
+    bool has_unplaced; /* some target may have no node, or waits to be asked for */
+    int announcing;    /* maps on their way */
     ev_prepare turn;
     ev_timer heartbeat, wake, stop;
     double last_beat;

@@ -43,32 +43,19 @@ static json_t *new_identity(const struct volume_config *volume)
     return identity;
 }
 
-static int sync_directory(const char *directory)
+/* 0 or -1 with errno. It is in force when it is synced and renamed. */
+static int write_identity(const char *temporary, const json_t *identity)
 {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int failed = fd < 0 || fsync(fd);
-
-    if (fd >= 0)
-        close(fd);
-    return failed;
-}
-
-/* 0 or -1 with errno: whole or not at all. */
-static int write_identity(const char *directory, const char *path, const json_t *identity)
-{
-    char *temporary = memory_format("%s.new", path);
     char *content = json_dumps(identity, JSON_INDENT(2));
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     ssize_t length = (ssize_t)strlen(content);
-    int failed = fd < 0 || write(fd, content, (size_t)length) != length || fsync(fd) ||
-                 rename(temporary, path) || sync_directory(directory);
+    int failed = fd < 0 || write(fd, content, (size_t)length) != length;
     int error = errno;
 
+    if (!failed)
+        sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     if (fd >= 0)
         close(fd);
-    if (failed)
-        unlink(temporary);
-    free(temporary);
     free(content);
     errno = error;
     return failed ? -1 : 0;
@@ -124,15 +111,15 @@ static int set_file_size(int fd, const struct volume_config *volume, uint64_t si
 {
     struct stat status;
 
-    if (fstat(fd, &status) ||
-        ((uint64_t)status.st_size != size && (ftruncate(fd, (off_t)size) || fsync(fd))))
+    if (fstat(fd, &status) || ((uint64_t)status.st_size != size && ftruncate(fd, (off_t)size)))
         return -errno;
     if (!volume->is_thin && fallocate(fd, 0, 0, (off_t)size) && errno != EOPNOTSUPP)
         return -errno;
     return 0;
 }
 
-/* The size is in force when this returns; what a thick volume promises is there. */
+/* What a thick volume promises is there when this returns; the size is in force when it is synced.
+ */
 static int set_size(const char *path, const struct volume_config *volume, uint64_t size)
 {
     int error = size > VOLUME_MAXIMUM ? -EFBIG : 0;
@@ -174,45 +161,122 @@ static json_t *read_identity(const char *path, json_error_t *error)
     return identity;
 }
 
-static char *prepare(struct volume_config *volume, const char *directory, const char *image,
-                     const char *path)
+/* The files of a volume; texts are owned. */
+struct files {
+    char *image, *identity, *temporary;
+};
+
+static struct files files_of(const char *volumes, const struct volume_config *volume)
+{
+    return (struct files){
+        .image = memory_format("%s/%s.img", volumes, volume->name),
+        .identity = memory_format("%s/%s.json", volumes, volume->name),
+        .temporary = memory_format("%s/%s.json.new", volumes, volume->name),
+    };
+}
+
+static void free_files(struct files *files)
+{
+    free(files->image);
+    free(files->identity);
+    free(files->temporary);
+}
+
+static char *prepare(struct volume_config *volume, const struct files *files)
 {
     json_error_t error;
-    bool exists = !access(path, F_OK);
-    json_t *identity = exists ? read_identity(path, &error) : new_identity(volume);
+    bool exists = !access(files->identity, F_OK);
+    json_t *identity = exists ? read_identity(files->identity, &error) : new_identity(volume);
     json_t *before = json_deep_copy(identity);
     char *wrong = NULL;
 
     if (!json_is_object(identity))
-        wrong = memory_format("%s: is not the identity of a volume: %s", path,
+        wrong = memory_format("%s: is not the identity of a volume: %s", files->identity,
                               exists ? error.text : "no random numbers");
     else if (exists)
-        wrong = adapt(volume, path, identity, size_of(image));
+        wrong = adapt(volume, files->identity, identity, size_of(files->image));
     if (!wrong)
-        wrong = prepare_image(volume, image);
+        wrong = prepare_image(volume, files->image);
     if (!wrong && !(exists && json_equal(before, identity)) &&
-        write_identity(directory, path, identity))
-        wrong = cannot(path, "written");
+        write_identity(files->temporary, identity))
+        wrong = cannot(files->temporary, "written");
     json_decref(before);
     json_decref(identity);
     return wrong;
 }
 
-char *volumes_prepare(struct cluster_config *config, const char *directory)
+static char *prepare_all(struct cluster_config *config, const char *volumes)
 {
     char *wrong = NULL;
 
     for (size_t i = 0; i < config->volume_count && !wrong; i++) {
-        struct volume_config *volume = &config->volumes[i];
-        char *volumes = memory_format("%s/volumes", directory);
-        char *image = memory_format("%s/%s.img", volumes, volume->name);
-        char *identity = memory_format("%s/%s.json", volumes, volume->name);
+        struct files files = files_of(volumes, &config->volumes[i]);
 
-        wrong = prepare(volume, volumes, image, identity);
-        free(volumes);
-        free(image);
-        free(identity);
+        unlink(files.temporary); /* of a start that was cut short */
+        wrong = prepare(&config->volumes[i], &files);
+        free_files(&files);
     }
+    return wrong;
+}
+
+/* 0 or -1 with errno; also of a directory. */
+static int sync_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return failed ? -1 : 0;
+}
+
+/* 0 or -errno */
+static int sync_image(const char *path, uint64_t size)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < segment_count(size) && !error; i++) {
+        char *file = segment_path(path, i);
+
+        error = sync_file(file) ? -errno : 0;
+        free(file);
+    }
+    return error;
+}
+
+/* A new identity takes the place of the old one, whole. */
+static char *commit(const struct volume_config *volume, const struct files *files)
+{
+    if (access(files->temporary, F_OK))
+        return NULL;
+    if (sync_image(files->image, volume->size) || sync_file(files->temporary))
+        return cannot(files->temporary, "synced");
+    return rename(files->temporary, files->identity) ? cannot(files->identity, "written") : NULL;
+}
+
+static char *commit_all(const struct cluster_config *config, const char *volumes)
+{
+    char *wrong = NULL;
+
+    for (size_t i = 0; i < config->volume_count && !wrong; i++) {
+        struct files files = files_of(volumes, &config->volumes[i]);
+
+        wrong = commit(&config->volumes[i], &files);
+        free_files(&files);
+    }
+    return wrong || !sync_file(volumes) ? wrong : cannot(volumes, "synced");
+}
+
+/* All is on its way to the disk before the first file is waited for: thousands of volumes take few
+ * commits of the file system's journal. */
+char *volumes_prepare(struct cluster_config *config, const char *directory)
+{
+    char *volumes = memory_format("%s/volumes", directory);
+    char *wrong = prepare_all(config, volumes);
+
+    if (!wrong)
+        wrong = commit_all(config, volumes);
+    free(volumes);
     return wrong;
 }
 
@@ -223,6 +287,8 @@ int volumes_resize(const struct volume_config *volume, const char *directory, ui
     bool is_more_files = segment_count(size) > segment_count(size_of(path));
     int error = is_more_files ? -EFBIG : set_size(path, volume, size);
 
+    if (!error)
+        error = sync_image(path, size);
     free(path);
     return error;
 }

@@ -46,7 +46,7 @@ static bool is_exported(const struct map *map, const struct map_target *target,
                         const char *initiator)
 {
     for (size_t i = 0; i < map->group_count; i++)
-        if (map_is_exported(map, &map->groups[i], target, initiator))
+        if (map_is_exported(&map->groups[i], target, initiator))
             return true;
     return false;
 }

@@ -1,5 +1,6 @@
 #include "target/inventory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool has_initiator(const struct map_export *export, const char *initiator)
@@ -13,38 +14,49 @@ static bool has_initiator(const struct map_export *export, const char *initiator
 static bool has_export(const struct map *map, const struct map_export *wanted,
                        const char *initiator)
 {
-    for (size_t i = 0; i < map->export_count; i++) {
-        const struct map_export *export = &map->exports[i];
+    const struct map_target *target = map_find_target(map, wanted->target->name);
 
-        if (!strcmp(export->group->name, wanted->group->name) &&
-            !strcasecmp(export->target->name, wanted->target->name) &&
-            has_initiator(export, initiator))
+    for (const struct map_export *export = target ? target->exports : NULL; export;
+         export = export->next)
+        if (!strcmp(export->group->name, wanted->group->name) && has_initiator(export, initiator))
             return true;
-    }
     return false;
 }
 
-/* Is everything that `map` exports in the group also exported by `other`? */
-static bool is_covered(const struct map *map, const char *group, const struct map *other)
+static bool is_covered(const struct map_export *export, const struct map *other)
 {
-    for (size_t i = 0; i < map->export_count; i++) {
-        const struct map_export *export = &map->exports[i];
-
-        for (size_t j = 0; j < export->initiator_count && !strcmp(export->group->name, group); j++)
-            if (!has_export(other, export, export->initiators[j]))
-                return false;
-    }
+    for (size_t i = 0; i < export->initiator_count; i++)
+        if (!has_export(other, export, export->initiators[i]))
+            return false;
     return true;
 }
 
-bool inventory_has_changed(const struct map *before, const struct map *now, const char *target)
+/* Adds the portal groups in which `map` exports something that `other` does not. */
+static void add_changed(struct name_index *groups, const struct map *map, const struct map *other)
 {
-    for (size_t i = 0; i < now->export_count; i++) {
-        const char *group = now->exports[i].group->name;
+    for (size_t i = 0; i < map->export_count; i++)
+        if (!is_covered(&map->exports[i], other))
+            name_index_add(groups, map->exports[i].group->name, 0);
+}
 
-        if (!strcasecmp(now->exports[i].target->name, target) &&
-            (!is_covered(before, group, now) || !is_covered(now, group, before)))
+struct inventory_change inventory_compare(const struct map *before, const struct map *now)
+{
+    struct inventory_change change = {0};
+
+    add_changed(&change.groups, before, now);
+    add_changed(&change.groups, now, before);
+    return change;
+}
+
+bool inventory_has_changed(const struct inventory_change *change, const struct map_target *target)
+{
+    for (const struct map_export *export = target->exports; export; export = export->next)
+        if (name_index_find(&change->groups, export->group->name) >= 0)
             return true;
-    }
     return false;
+}
+
+void inventory_change_free(struct inventory_change *change)
+{
+    name_index_free(&change->groups);
 }

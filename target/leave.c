@@ -89,6 +89,7 @@ static void close_if_leaving(struct node *node, struct volume *volume)
         return;
     release = find_release(node, volume->target);
     node->closing++;
+    service_remove_volume(&node->service, volume);
     if (!release) {
         volume_close(volume, on_volume_closed, node);
         return;

@@ -38,7 +38,7 @@ static json_t *open_volumes(struct node *node)
             continue;
         volume = volume_open(&around, target, &error);
         if (volume) {
-            list_append(&node->service.volumes, &volume->link);
+            service_add_volume(&node->service, volume);
             volume_follow_faults(volume, &node->service.faults);
             continue;
         }
@@ -72,8 +72,14 @@ static void take_faults(void *owner, int64_t id, json_t *request)
 
 static void follow_map(struct node *node, const struct map *before)
 {
+    const struct map *map = node->service.map;
+    struct inventory_change change = {0};
+
+    if (before)
+        change = inventory_compare(before, map);
     LIST_FOR_EACH (element, &node->service.volumes)
-        volume_follow(container_of(element, struct volume, link), node->service.map, before);
+        volume_follow(container_of(element, struct volume, link), map, before ? &change : NULL);
+    inventory_change_free(&change);
 }
 
 /* Sessions whose export is gone. */

@@ -11,10 +11,24 @@ static struct service *service_of(struct host *host)
     return container_of(host, struct service, host);
 }
 
+void service_add_volume(struct service *service, struct volume *volume)
+{
+    list_append(&service->volumes, &volume->link);
+    hash_add(&service->volumes_by_target, &volume->entry, hash_folded(HASH_START, volume->target));
+}
+
+void service_remove_volume(struct service *service, struct volume *volume)
+{
+    list_remove(&volume->link);
+    hash_remove(&service->volumes_by_target, &volume->entry);
+}
+
 struct volume *service_find_volume(struct service *service, const char *target)
 {
-    LIST_FOR_EACH (node, &service->volumes) {
-        struct volume *volume = container_of(node, struct volume, link);
+    for (struct hash_entry *entry =
+             hash_find(&service->volumes_by_target, hash_folded(HASH_START, target));
+         entry; entry = hash_next(entry)) {
+        struct volume *volume = container_of(entry, struct volume, entry);
 
         if (!strcasecmp(volume->target, target))
             return volume;

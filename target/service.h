@@ -16,6 +16,7 @@ struct service {
     int node;
     struct map *map;                    /* owned; NULL before the first one */
     struct list volumes;                /* that this node is controller of */
+    struct hash volumes_by_target;      /* the same */
     service_volume_idle *on_idle;       /* the last session of a volume is gone */
     void *owner;                        /* borrowed */
     const struct port_operations *port; /* what new sessions get */
@@ -31,6 +32,8 @@ void service_describe(struct host *host, const struct address *local, const char
                       struct fault_point *point);
 void service_list_wrongly(struct host *host, const struct address *local, bool with_node_portals,
                           struct buffer *answer);
+void service_add_volume(struct service *service, struct volume *volume);
+void service_remove_volume(struct service *service, struct volume *volume);
 /* NULL: not this node's. */
 struct volume *service_find_volume(struct service *service, const char *target);
 /* Sessions at work on the target; `visit` may end them. Returns how many there were. */

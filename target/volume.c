@@ -3,7 +3,6 @@
 #include "target/base/event.h"
 #include "target/base/memory.h"
 #include "target/disk/segments.h"
-#include "target/inventory.h"
 #include "target/port.h"
 #include "target/token_store.h"
 #include "target/volume_store.h"
@@ -122,15 +121,6 @@ struct volume *volume_open(const struct volume_surroundings *around,
     return volume;
 }
 
-static bool is_exported(const struct map *map, const struct map_portal_group *group,
-                        const char *target)
-{
-    for (size_t i = 0; i < map->export_count; i++)
-        if (map->exports[i].group == group && !strcasecmp(map->exports[i].target->name, target))
-            return true;
-    return false;
-}
-
 static struct scsi_port_group describe_group(const struct map_portal_group *group,
                                              const char *port_name)
 {
@@ -155,12 +145,13 @@ static void follow_groups(struct volume *volume, const struct map *map)
 {
     struct scsi_port_group *groups = memory_new(map->group_count * sizeof(*groups));
     char(*names)[PORT_NAME_SIZE] = memory_new(map->group_count * sizeof(*names));
+    const struct map_target *target = map_find_target(map, volume->target);
     size_t count = 0;
 
-    for (size_t i = 0; i < map->group_count; i++) {
+    for (size_t i = 0; i < map->group_count && target; i++) {
         const struct map_portal_group *group = &map->groups[i];
 
-        if (!is_exported(map, group, volume->target))
+        if (!map_is_exported_at_all(group, target))
             continue;
         port_format_target(names[count], volume->target, group->tpgt);
         groups[count] = describe_group(group, names[count]);
@@ -171,7 +162,8 @@ static void follow_groups(struct volume *volume, const struct map *map)
     free(groups);
 }
 
-void volume_follow(struct volume *volume, const struct map *map, const struct map *before)
+void volume_follow(struct volume *volume, const struct map *map,
+                   const struct inventory_change *change)
 {
     const struct map_target *target = map_find_target(map, volume->target);
 
@@ -181,7 +173,7 @@ void volume_follow(struct volume *volume, const struct map *map, const struct ma
             store_touch(volume->lun);
     }
     follow_groups(volume, map);
-    if (before && inventory_has_changed(before, map, volume->target))
+    if (target && change && inventory_has_changed(change, target))
         scsi_lun_inventory_changed(volume->lun);
 }
 
@@ -209,7 +201,6 @@ void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner)
     struct scsi_lun *lun = volume->lun;
 
     event(EVENT_VOLUME_CLOSED, text("target", volume->target));
-    list_remove(&volume->link);
     if (volume->faulty)
         faulty_disk_settle(volume->faulty);
     free(volume->target);

@@ -3,14 +3,17 @@
 #pragma once
 
 #include "target/base/faults.h"
+#include "target/base/hash.h"
 #include "target/base/list.h"
 #include "target/disk/faulty.h"
+#include "target/inventory.h"
 #include "target/iscsi/map.h"
 #include "target/pools.h"
 #include "target/scsi/lun.h"
 
 struct volume {
-    struct list link;
+    struct list link; /* the service's, as the next */
+    struct hash_entry entry;
     char *target;               /* owned; the target's name */
     char *name;                 /* owned; of the volume */
     char *directory;            /* owned; where it lies */
@@ -37,9 +40,11 @@ struct volume_surroundings {
 struct volume *volume_open(const struct volume_surroundings *around,
                            const struct map_target *target, char **error);
 /* Size, portal groups that the target is exported in, and their access states are as the map says;
- * hosts are told what differs. `before`: the map that was in force, or NULL. */
-void volume_follow(struct volume *volume, const struct map *map, const struct map *before);
+ * hosts are told what differs. `change`: from the map that was in force, or NULL. */
+void volume_follow(struct volume *volume, const struct map *map,
+                   const struct inventory_change *change);
 /* Puts faults in front of the disk, or takes them away, as the rules need it. */
 void volume_follow_faults(struct volume *volume, struct faults *faults);
-/* No session may be left. Flushes, closes, frees; then calls done, maybe from within. */
+/* No session may be left, nor may the service know it. Flushes, closes, frees; then calls done,
+ * maybe from within. */
 void volume_close(struct volume *volume, scsi_lun_closed *done, void *owner);

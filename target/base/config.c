@@ -1,6 +1,7 @@
 #include "target/base/config.h"
 
 #include "target/base/memory.h"
+#include "target/base/name_index.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -18,10 +19,9 @@ struct reader {
     FILE *file;
     int line;
     const struct config_section *section;
-    void *object;        /* of the current section */
-    bool seen[SEEN_MAX]; /* the rows used in the current section */
-    char **headings;     /* owned: the sections there were */
-    size_t heading_count;
+    void *object;               /* of the current section */
+    bool seen[SEEN_MAX];        /* the rows used in the current section */
+    struct name_index headings; /* the sections there were */
     char *error;
 };
 
@@ -49,16 +49,6 @@ static const struct config_section *find_section(const struct config_table *tabl
     return NULL;
 }
 
-static bool is_repeated(struct reader *reader, const char *heading)
-{
-    for (size_t i = 0; i < reader->heading_count; i++)
-        if (!strcmp(reader->headings[i], heading))
-            return true;
-    char **slot = config_append(&reader->headings, &reader->heading_count, sizeof(char *));
-    *slot = memory_copy_text(heading);
-    return false;
-}
-
 static char *begin_named(struct reader *reader, char *kind, const char *name)
 {
     reader->section = find_section(reader->table, kind);
@@ -83,7 +73,7 @@ static char *begin_section(struct reader *reader, char *heading)
     for (char *end = name + strlen(name); end > name && isspace((unsigned char)end[-1]);)
         *--end = '\0';
     char *whole = memory_format("%s %s", heading, name);
-    bool repeated = is_repeated(reader, whole);
+    bool repeated = !name_index_add(&reader->headings, whole, (size_t)reader->line);
 
     free(whole);
     if (repeated)
@@ -196,9 +186,7 @@ char *config_read(const char *path, const struct config_table *table, void *owne
     if (ferror(reader.file) && !reader.error)
         reader.error = memory_format("%s: cannot be read: %s", path, strerror(errno));
     fclose(reader.file);
-    for (size_t i = 0; i < reader.heading_count; i++)
-        free(reader.headings[i]);
-    free(reader.headings);
+    name_index_free(&reader.headings);
     return reader.error;
 }
 

@@ -19,25 +19,16 @@ const struct map_portal_group *access_group_of_portal(const struct map *map, int
     return NULL;
 }
 
-static bool is_exported_at_all(const struct map *map, const struct map_portal_group *group,
-                               const struct map_target *target)
-{
-    for (size_t i = 0; i < map->export_count; i++)
-        if (map->exports[i].target == target && map->exports[i].group == group)
-            return true;
-    return false;
-}
-
 enum login_status access_admit(const struct map *map, const struct map_portal_group *group,
                                const struct login_names *names, struct login_grant *grant)
 {
     const struct map_initiator *initiator = map_find_initiator(map, names->initiator);
     const struct map_target *target = names->target ? map_find_target(map, names->target) : NULL;
 
-    if (names->target && (!target || !is_exported_at_all(map, group, target)))
+    if (names->target && (!target || !map_is_exported_at_all(group, target)))
         return LOGIN_NOT_FOUND;
     if (!initiator || !map_initiator_may_come_from(initiator, &names->peer) ||
-        (target && !map_is_exported(map, group, target, names->initiator)))
+        (target && !map_is_exported(group, target, names->initiator)))
         return LOGIN_FORBIDDEN;
     *grant = (struct login_grant){
         .tpgt = group->tpgt,
@@ -67,8 +58,7 @@ void access_list(const struct map *map, const struct map_portal_group *group, co
     for (size_t i = 0; i < map->target_count; i++) {
         const struct map_target *target = &map->targets[i];
 
-        if ((!name || !strcasecmp(name, target->name)) &&
-            map_is_exported(map, group, target, initiator))
+        if ((!name || !strcasecmp(name, target->name)) && map_is_exported(group, target, initiator))
             list_target(group, target, answer);
     }
 }

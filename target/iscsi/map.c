@@ -188,19 +188,39 @@ static int decode_export(struct map *map, json_t *json, void *element)
 {
     struct map_export *export = element;
     const char *target = text_of(json, "target"), *group = text_of(json, "portal_group");
+    ptrdiff_t index = target ? name_index_find(&map->target_names, target) : -1;
 
-    export->target = target ? map_find_target(map, target) : NULL;
     export->group = group ? map_find_group(map, group) : NULL;
-    if (!export->target || !export->group)
+    if (index < 0 || !export->group)
         return -1;
+    export->target = &map->targets[index];
+    export->next = map->targets[index].exports;
+    map->targets[index].exports = export;
     return decode_array(map, json_object_get(json, "initiators"), sizeof(*export->initiators),
                         (void **)&export->initiators, &export->initiator_count, decode_name);
+}
+
+/* Of two with one name the first is found. */
+static void index_names(struct map *map)
+{
+    for (size_t i = 0; i < map->target_count; i++)
+        name_index_add(&map->target_names, map->targets[i].name, i);
+    for (size_t i = 0; i < map->initiator_count; i++)
+        name_index_add(&map->initiator_names, map->initiators[i].name, i);
+}
+
+static int decode_exports(struct map *map, json_t *json)
+{
+    index_names(map);
+    return decode_array(map, json, sizeof(*map->exports), (void **)&map->exports,
+                        &map->export_count, decode_export);
 }
 
 struct map *map_decode(json_t *json, const char **error)
 {
     struct map *map = memory_new(sizeof(*map));
 
+    map->target_names.ignores_case = map->initiator_names.ignores_case = true;
     map->generation = number_of(json, "generation");
     if (decode_array(map, json_object_get(json, "portal_groups"), sizeof(*map->groups),
                      (void **)&map->groups, &map->group_count, decode_group))
@@ -214,8 +234,7 @@ struct map *map_decode(json_t *json, const char **error)
     else if (decode_array(map, json_object_get(json, "initiators"), sizeof(*map->initiators),
                           (void **)&map->initiators, &map->initiator_count, decode_initiator))
         *error = "the map has a malformed initiator";
-    else if (decode_array(map, json_object_get(json, "exports"), sizeof(*map->exports),
-                          (void **)&map->exports, &map->export_count, decode_export))
+    else if (decode_exports(map, json_object_get(json, "exports")))
         *error = "the map has an export of a target or portal group that it lacks";
     else
         return map;
@@ -263,6 +282,8 @@ void map_free(struct map *map)
             free(map->exports[i].initiators[j]);
         free(map->exports[i].initiators);
     }
+    name_index_free(&map->target_names);
+    name_index_free(&map->initiator_names);
     free(map->groups);
     free(map->targets);
     free(map->pools);
@@ -281,23 +302,18 @@ const struct map_portal_group *map_find_group(const struct map *map, const char 
 
 const struct map_target *map_find_target(const struct map *map, const char *name)
 {
-    for (size_t i = 0; i < map->target_count; i++)
-        if (!strcasecmp(map->targets[i].name, name))
-            return &map->targets[i];
-    return NULL;
+    ptrdiff_t index = name_index_find(&map->target_names, name);
+
+    return index < 0 ? NULL : &map->targets[index];
 }
 
 const struct map_initiator *map_find_initiator(const struct map *map, const char *name)
 {
-    const struct map_initiator *any = NULL;
+    ptrdiff_t index = name_index_find(&map->initiator_names, name);
 
-    for (size_t i = 0; i < map->initiator_count; i++) {
-        if (!strcasecmp(map->initiators[i].name, name))
-            return &map->initiators[i];
-        if (!strcmp(map->initiators[i].name, "*"))
-            any = &map->initiators[i];
-    }
-    return any;
+    if (index < 0)
+        index = name_index_find(&map->initiator_names, "*");
+    return index < 0 ? NULL : &map->initiators[index];
 }
 
 bool map_initiator_may_come_from(const struct map_initiator *initiator, const struct address *peer)
@@ -316,12 +332,19 @@ static bool names_initiator(const struct map_export *export, const char *initiat
     return false;
 }
 
-bool map_is_exported(const struct map *map, const struct map_portal_group *group,
-                     const struct map_target *target, const char *initiator)
+bool map_is_exported_at_all(const struct map_portal_group *group, const struct map_target *target)
 {
-    for (size_t i = 0; i < map->export_count; i++)
-        if (map->exports[i].target == target && map->exports[i].group == group &&
-            names_initiator(&map->exports[i], initiator))
+    for (const struct map_export *export = target->exports; export; export = export->next)
+        if (export->group == group)
+            return true;
+    return false;
+}
+
+bool map_is_exported(const struct map_portal_group *group, const struct map_target *target,
+                     const char *initiator)
+{
+    for (const struct map_export *export = target->exports; export; export = export->next)
+        if (export->group == group && names_initiator(export, initiator))
             return true;
     return false;
 }

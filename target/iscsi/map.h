@@ -5,6 +5,7 @@
 #pragma once
 
 #include "target/base/address.h"
+#include "target/base/name_index.h"
 #include "target/iscsi/chap.h"
 
 #include <jansson.h>
@@ -51,7 +52,8 @@ struct map_target {
     int former;     /* the one before, or that it leaves now; MAP_NO_NODE: none */
     double moved;   /* unix time: since when it is elsewhere; 0: not yet */
     bool is_read_only, is_thick, is_removable;
-    char *pool; /* NULL: none */
+    char *pool;                       /* NULL: none */
+    const struct map_export *exports; /* borrowed: the first of a chain; NULL: it has none */
 };
 
 /* Volumes that share the space of `size` bytes. */
@@ -70,6 +72,7 @@ struct map_initiator {
 struct map_export {
     const struct map_target *target;      /* borrowed */
     const struct map_portal_group *group; /* borrowed */
+    const struct map_export *next;        /* borrowed: of the same target; NULL: no more */
     char **initiators;                    /* names, or "*" */
     size_t initiator_count;
 };
@@ -81,6 +84,7 @@ struct map {
     struct map_pool *pools;
     struct map_initiator *initiators;
     struct map_export *exports;
+    struct name_index target_names, initiator_names;
     size_t group_count, target_count, pool_count, initiator_count, export_count;
 };
 
@@ -96,9 +100,11 @@ const struct map_target *map_find_target(const struct map *map, const char *name
 const struct map_initiator *map_find_initiator(const struct map *map, const char *name);
 bool map_initiator_may_come_from(const struct map_initiator *initiator, const struct address *peer);
 
+/* Whether the target is exported in the portal group to anybody. */
+bool map_is_exported_at_all(const struct map_portal_group *group, const struct map_target *target);
 /* Whether the target is exported to the initiator in the portal group. */
-bool map_is_exported(const struct map *map, const struct map_portal_group *group,
-                     const struct map_target *target, const char *initiator);
+bool map_is_exported(const struct map_portal_group *group, const struct map_target *target,
+                     const char *initiator);
 
 struct chap_account map_account(const struct map_initiator *initiator);
 struct chap_account map_mutual_account(const struct map_initiator *initiator);

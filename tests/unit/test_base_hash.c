@@ -1,6 +1,7 @@
 /* Entries come and go; those of one code are all found. */
 #include "target/base/hash.h"
 #include "target/base/list.h"
+#include "target/base/name_index.h"
 #include "tests/unit/unit.h"
 
 enum { MANY = 1000 };
@@ -66,6 +67,21 @@ START_TEST(case_is_folded_where_that_is_asked_for)
 }
 END_TEST
 
+START_TEST(a_name_stands_for_one_number)
+{
+    struct name_index index = {.ignores_case = _i};
+
+    ck_assert_int_eq(name_index_find(&index, "a"), -1);
+    ck_assert(name_index_add(&index, "a", 7));
+    ck_assert(!name_index_add(&index, "a", 8));
+    ck_assert_int_eq(name_index_find(&index, "a"), 7);
+    ck_assert_int_eq(name_index_find(&index, "A"), _i ? 7 : -1);
+    ck_assert_int_eq(name_index_add(&index, "A", 9), !_i);
+    name_index_free(&index);
+    ck_assert_int_eq(name_index_find(&index, "a"), -1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hash");
@@ -74,6 +90,7 @@ int main(void)
     tcase_add_test(test, what_was_added_is_found_until_it_is_removed);
     tcase_add_test(test, entries_of_one_code_are_all_there);
     tcase_add_test(test, case_is_folded_where_that_is_asked_for);
+    tcase_add_loop_test(test, a_name_stands_for_one_number, 0, 2);
     suite_add_tcase(suite, test);
     return unit_run(suite);
 }

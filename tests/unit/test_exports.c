@@ -70,25 +70,34 @@ END_TEST
 
 /* ---- what hosts find ---- */
 
-static struct map_portal_group map_groups[] = {{.name = "poc"}, {.name = "qos"}};
-static struct map_target map_targets[] = {{.name = "iqn.a:a"}, {.name = "iqn.a:b"}};
-static char *one[] = {"iqn.b:one"}, *two[] = {"iqn.b:one", "iqn.b:two"};
-
 /* "a1 b2": targets a and b in the group poc, to one and to two initiators; capitals: in qos. */
-static struct map make_map(const char *words, struct map_export *exports)
+static struct map *make_map(const char *words)
 {
-    struct map map = {.exports = exports};
+    static const char empty[] = "{'generation':1,'portal_groups':[{'name':'poc'},{'name':'qos'}],"
+                                "'targets':[{'name':'iqn.a:a','volume':'a','size':512,"
+                                "'block_size':512},{'name':'iqn.a:b','volume':'b','size':512,"
+                                "'block_size':512}],'exports':[]}";
+    char text[sizeof(empty)], target[] = "iqn.a:a";
+    const char *error = NULL;
+    struct map *map;
+    json_t *json;
 
+    for (size_t i = 0; i < sizeof(empty); i++)
+        text[i] = empty[i] == '\'' ? '"' : empty[i];
+    json = json_loads(text, 0, NULL);
     for (; *words; words += words[2] ? 3 : 2) {
-        bool is_qos = *words < 'a';
+        json_t *names = json_pack("[s]", "iqn.b:one");
 
-        exports[map.export_count++] = (struct map_export){
-            .target = &map_targets[(*words | 0x20) - 'a'],
-            .group = &map_groups[is_qos],
-            .initiators = words[1] == '1' ? one : two,
-            .initiator_count = (size_t)(words[1] - '0'),
-        };
+        if (words[1] == '2')
+            json_array_append_new(names, json_string("iqn.b:two"));
+        target[6] = (char)(*words | 0x20);
+        json_array_append_new(json_object_get(json, "exports"),
+                              json_pack("{s:s, s:s, s:o}", "target", target, "portal_group",
+                                        *words < 'a' ? "qos" : "poc", "initiators", names));
     }
+    map = map_decode(json, &error);
+    ck_assert_msg(map != NULL, "%s", error);
+    json_decref(json);
     return map;
 }
 
@@ -105,12 +114,16 @@ static const struct {
 
 START_TEST(hosts_are_told_when_they_would_find_something_else)
 {
-    struct map_export before_exports[4], now_exports[4];
-    struct map before = make_map(changes[_i].before, before_exports);
-    struct map now = make_map(changes[_i].now, now_exports);
+    struct map *before = make_map(changes[_i].before), *now = make_map(changes[_i].now);
+    struct inventory_change change = inventory_compare(before, now);
 
-    ck_assert_int_eq(inventory_has_changed(&before, &now, "iqn.a:a"), changes[_i].a);
-    ck_assert_int_eq(inventory_has_changed(&before, &now, "iqn.a:b"), changes[_i].b);
+    ck_assert_int_eq(inventory_has_changed(&change, map_find_target(now, "iqn.a:a")),
+                     changes[_i].a);
+    ck_assert_int_eq(inventory_has_changed(&change, map_find_target(now, "iqn.a:b")),
+                     changes[_i].b);
+    inventory_change_free(&change);
+    map_free(before);
+    map_free(now);
 }
 END_TEST
 
