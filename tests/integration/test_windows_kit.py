@@ -197,13 +197,12 @@ def test_the_readme_has_the_same_values():
 
 
 def test_a_scenario_for_each_value_names_the_same():
-    words = {"4294967295": "(4294967295|infinite)"}
-    comments = [path.read_text(encoding="utf-8").partition("[scenario]")[0]
+    comments = [path.read_text(encoding="utf-8").partition("[scenario]")[0].replace("\n; ", " ")
                 for path in (TREE / "configs" / "scenarios" / "windows").glob("*.ini")]
     for name, row in data()["settings"].items():
-        word = words.get(row["Number"], row["Number"])
-        pattern = rf"{name} \((StorPool's guide: )?{word}\b"
-        assert any(re.search(pattern, comment) for comment in comments), name
+        number = row["Number"].replace("4294967295", "infinite")
+        said = rf"{name} \({number}( s)? by StorPool's guide, {row['Default']}( s)? by default"
+        assert any(re.search(said, comment) for comment in comments), said
 
 
 def test_the_host_report_judges_by_the_same_values():
