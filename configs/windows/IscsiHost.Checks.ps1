@@ -16,6 +16,10 @@ function Compare-Value([string]$Item, $Found, $Recommended) {
     New-Check $Item $Found $Recommended $verdict
 }
 
+function Join-Value([object[]]$Values) {
+    if ($Values.Count -gt 0) { $Values -join ', ' } else { 'none' }
+}
+
 # Values of the registry are read when Windows starts, so one that was changed since is not in force yet.
 function Get-SettingCheck($Kit, [switch]$NoMpio) {
     $late = Test-RestartDue $Kit
@@ -53,8 +57,8 @@ function Get-NetworkCheck([string[]]$FloatingIP) {
                 Where-Object { $_.DestinationPrefix -in '0.0.0.0/0', '::/0' } | ForEach-Object { $_.NextHop })
         $servers = @(Get-DnsClientServerAddress -InterfaceIndex $index -AddressFamily IPv4 -ErrorAction Stop | ForEach-Object { $_.ServerAddresses })
         $client = Get-DnsClient -InterfaceIndex $index -ErrorAction Stop
-        Compare-Value "$($nic.Interface): gateways" ($gateways -join ', ') ''
-        Compare-Value "$($nic.Interface): DNS servers" ($servers -join ', ') ''
+        Compare-Value "$($nic.Interface): gateways" (Join-Value $gateways) 'none'
+        Compare-Value "$($nic.Interface): DNS servers" (Join-Value $servers) 'none'
         Compare-Value "$($nic.Interface): registers in DNS" $client.RegisterThisConnectionsAddress $false
     }
 }
