@@ -40,6 +40,7 @@ static const struct {
     { "pool.resized",       NOTABLE, false, "pool {pool} has {size} bytes, was {was}" },
     { "export.added",       GOOD,    false, "{volume} is exported to {initiator} in portal group {portal_group}" },
     { "export.removed",     NOTABLE, false, "{volume} is no longer exported to {initiator:anybody} in portal group {portal_group}" },
+    { "network.link",       NOTABLE, false, "network {network}: the link of {interface} is {state}, was {was}" },
     { "alua.changed",       NOTABLE, false, "portal group {portal_group} is {state}, was {was}" },
     { "volume.closed",      PLAIN,   true,  "node {node}: target {target} closed" },
     { "login.redirected",   PLAIN,   false, "node {node}: {initiator} is redirected from {portal} to {to}" },

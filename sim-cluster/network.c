@@ -3,6 +3,7 @@
 #include "sim-cluster/belongings.h"
 #include "sim-cluster/network_announce.h"
 #include "sim-cluster/network_mode.h"
+#include "sim-cluster/network_watch.h"
 #include "target/base/config.h"
 #include "target/base/memory.h"
 
@@ -63,7 +64,11 @@ char *network_open(struct network *network, struct ev_loop *loop,
     list_init(&network->announcements);
     init_nodes(network);
     wrong = belongings_remove(directory, NULL, NULL);
-    return wrong || !network->mode->open ? wrong : network->mode->open(network);
+    if (!wrong && network->mode->open)
+        wrong = network->mode->open(network);
+    if (!wrong)
+        network->watch = network_watch_new(network);
+    return wrong;
 }
 
 char *network_begin(struct network *network, struct belongings *belongings)
@@ -98,6 +103,7 @@ void network_close(struct network *network)
     if (!network->nodes)
         return;
     network_announce_end(network, NULL, NULL);
+    network_watch_free(network->watch);
     for (size_t i = 0; i < network->config->node_count; i++)
         free_node(&network->nodes[i]);
     free(belongings_remove(network->directory, NULL, NULL)); /* what stays, the next run reports */

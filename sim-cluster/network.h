@@ -16,10 +16,11 @@ struct network {
     struct ev_loop *loop;
     const struct cluster_config *config; /* borrowed */
     const struct network_mode *mode;
-    struct network_node *nodes; /* owned: in the order of the configuration; NULL: not open */
-    struct netlink *netlink;    /* owned: of the namespace we run in; NULL: not needed */
-    char *directory, *mark;     /* owned: the state directory, the sign of what is ours */
-    struct list announcements;  /* on their way */
+    struct network_node *nodes;  /* owned: in the order of the configuration; NULL: not open */
+    struct netlink *netlink;     /* owned: of the namespace we run in; NULL: not needed */
+    char *directory, *mark;      /* owned: the state directory, the sign of what is ours */
+    struct list announcements;   /* on their way */
+    struct network_watch *watch; /* owned; NULL: nothing to watch */
 };
 
 /* NULL, or an owned sentence naming the first thing that cannot be used. Changes nothing. */

@@ -31,6 +31,7 @@ static const char *const names[] = {
     [EVENT_EXPORT_ADDED] = "export.added",
     [EVENT_EXPORT_REMOVED] = "export.removed",
     [EVENT_ALUA_CHANGED] = "alua.changed",
+    [EVENT_NETWORK_LINK] = "network.link",
     [EVENT_LOGIN_REDIRECTED] = "login.redirected",
     [EVENT_LOGIN_REFUSED] = "login.refused",
     [EVENT_SESSION_OPENED] = "session.opened",

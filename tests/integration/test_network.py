@@ -220,6 +220,20 @@ def test_nodes_are_put_on_an_interface_by_macvlan(make_lan_cluster, lan):
     assert set(lan.links()) == {"lo", "eth1"}
 
 
+def test_an_interface_that_loses_its_link_is_told(make_lan_cluster, lan):
+    other = lan.add_machine("10.77.1.50/16")
+    cluster = make_lan_cluster(networks="\n[network a]\nuplink = macvlan eth1\n"
+                                        "subnet = 10.77.0.0/16\n").up()
+    for state, was in (("down", "up"), ("up", "down")):
+        ip("link", "set", "eth0", state, namespace=other)
+        cluster.events.wait("network.link", network="a", interface="eth1", state=state, was=was)
+    session = cluster.log_in(namespace=other)
+    session.command(read10(0, 8), read=4096).assert_good()
+    session.close()
+    lan.ip("link", "delete", "eth1")
+    cluster.events.wait("network.link", interface="eth1", state="gone")
+
+
 # Addresses of the machine itself
 
 def host_networks(interface):
