@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MAC_TEXT_SIZE = 18 };
+
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
 /* ---- the file ---- */
@@ -32,14 +34,29 @@ void belongings_add_namespace(struct belongings *belongings, const char *name)
     append(belongings, memory_format("namespace %s\n", name));
 }
 
-void belongings_add_link(struct belongings *belongings, const char *name)
+static void format_mac(char text[static MAC_TEXT_SIZE], const uint8_t mac[static 6])
 {
-    append(belongings, memory_format("link %s\n", name));
+    snprintf(text, MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+             mac[4], mac[5]);
 }
 
-void belongings_add_address(struct belongings *belongings, const char *link, const char *address)
+void belongings_add_link(struct belongings *belongings, const char *name, const uint8_t *mac)
 {
-    append(belongings, memory_format("address %s %s\n", link, address));
+    char text[MAC_TEXT_SIZE] = "";
+
+    if (mac)
+        format_mac(text, mac);
+    append(belongings, memory_format("link %s%s%s\n", name, mac ? " " : "", text));
+}
+
+void belongings_add_address(struct belongings *belongings, const char *link,
+                            const struct subnet *address)
+{
+    char host[ADDRESS_TEXT_SIZE];
+
+    append(belongings,
+           memory_format("address %s %s/%d\n", link, address_format_host(&address->address, host),
+                         address->prefix));
 }
 
 /* A machine that has started again has nothing of ours left. */
@@ -132,18 +149,25 @@ static int remove_namespace(struct removal *removal, const char *name, const cha
     return belongings_remove_namespace(name, removal->mark);
 }
 
-static int remove_link(struct removal *removal, const char *name, const char *rest)
+/* The mark comes a moment after the link itself. */
+static bool is_ours(const struct removal *removal, const struct link_state *link, const char *mac)
+{
+    char text[MAC_TEXT_SIZE];
+
+    format_mac(text, link->mac);
+    return !strcmp(link->alias, removal->mark) || (!*link->alias && !strcmp(text, mac));
+}
+
+static int remove_link(struct removal *removal, const char *name, const char *mac)
 {
     struct link_state link;
     int error =
         removal->netlink ? netlink_find_link(removal->netlink, name, &link) : removal->error;
 
-    (void)rest;
     if (error)
         return error;
-    if (strcmp(link.alias, removal->mark))
-        return -EEXIST;
-    return netlink_delete_link(removal->netlink, link.index);
+    return is_ours(removal, &link, mac) ? netlink_delete_link(removal->netlink, link.index)
+                                        : -EEXIST;
 }
 
 static int remove_address(struct removal *removal, const char *name, const char *address)

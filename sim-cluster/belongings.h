@@ -3,8 +3,11 @@
  * links carry a mark, so that whatever ends a run, exactly its own can be removed afterwards. */
 #pragma once
 
+#include "target/base/address.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct belongings {
     char *rows; /* owned: a line each */
@@ -12,8 +15,10 @@ struct belongings {
 };
 
 void belongings_add_namespace(struct belongings *belongings, const char *name);
-void belongings_add_link(struct belongings *belongings, const char *name);
-void belongings_add_address(struct belongings *belongings, const char *link, const char *address);
+/* `mac`: what it is made with, or NULL. For a moment it is all there is to know a new link by. */
+void belongings_add_link(struct belongings *belongings, const char *name, const uint8_t *mac);
+void belongings_add_address(struct belongings *belongings, const char *link,
+                            const struct subnet *address);
 /* 0 or -errno. Frees the rows. */
 int belongings_write(struct belongings *belongings, const char *directory);
 

@@ -49,11 +49,8 @@ static void list_address(const struct network *network, const struct address *ad
     const struct network_config *config =
         &network->config->networks[network_plan_find(network->config, address, 0)];
     struct subnet subnet = network_plan_subnet(config, address);
-    char host[ADDRESS_TEXT_SIZE], *text;
 
-    text = memory_format("%s/%d", address_format_host(address, host), subnet.prefix);
-    belongings_add_address(list, config->device, text);
-    free(text);
+    belongings_add_address(list, config->device, &subnet);
 }
 
 static char *write_belongings(struct network *network)

@@ -78,24 +78,20 @@ static char *check_names(const struct network *network)
 static void list_network(const struct network *network, size_t index, struct belongings *list)
 {
     const struct network_config *config = &network->config->networks[index];
-    char *own = network_plan_own(network->config, index), host[ADDRESS_TEXT_SIZE];
+    char *own = network_plan_own(network->config, index);
+    uint8_t mac[NETWORK_MAC_SIZE];
 
-    for (size_t i = 0; i < config->address_count && config->uplink == UPLINK_BRIDGE; i++) {
-        char *address =
-            memory_format("%s/%d", address_format_host(&config->addresses[i].address, host),
-                          config->addresses[i].prefix);
-
-        belongings_add_address(list, own, address);
-        free(address);
-    }
+    for (size_t i = 0; i < config->address_count && config->uplink == UPLINK_BRIDGE; i++)
+        belongings_add_address(list, own, &config->addresses[i]);
     for (size_t i = 0; i < network->config->node_count; i++) {
         char *port = network_plan_port(network->config, index, network->config->nodes[i].number);
 
-        belongings_add_link(list, port);
+        belongings_add_link(list, port, NULL);
         free(port);
     }
+    network_plan_mac(mac, network->config, index, NETWORK_THIS_MACHINE);
     if (has_own_link(config))
-        belongings_add_link(list, own);
+        belongings_add_link(list, own, mac);
     free(own);
 }
 
