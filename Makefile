@@ -109,10 +109,9 @@ $(O)/powershell/ready: tests/powershell/package.json tests/powershell/package-lo
 # Coverage-guided; ends with the time, or with the first input that breaks something.
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-$(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/port.c $(wildcard target/iscsi/*.c) \
-             $(addprefix target/base/,address.c buffer.c event.c hash.c memory.c child.c control.c span.c) $(wildcard target/base/fault*.c)
+$(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/port.c $(wildcard target/iscsi/*.c target/base/*.c)
 	@mkdir -p $(@D)
-	clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
+	clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(TOOL_LIBS) $(CHILD_LIBS) $(LIBS)
 
 fuzz: $(FUZZERS)
 	@for fuzzer in $^; do \
