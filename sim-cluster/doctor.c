@@ -186,13 +186,13 @@ int command_doctor(const struct options *options)
 {
     char *path = options->config ? memory_copy_text(options->config) : installation_config();
     char *directory = state_directory_default(options->state), *wrong;
-    struct cluster_config config;
+    struct cluster_config config = {0};
     int code;
 
-    if (options->count)
-        return command_refuse("doctor takes no %s", options->arguments[0]);
-    wrong = cluster_config_read(&config, path);
-    if (wrong) {
+    wrong = options->count ? NULL : cluster_config_read(&config, path);
+    if (options->count) {
+        code = command_refuse("doctor takes no %s", options->arguments[0]);
+    } else if (wrong) {
         command_fail(wrong);
         code = EXIT_USAGE;
     } else if (!directory) {
