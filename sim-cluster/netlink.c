@@ -64,7 +64,8 @@ static void describe(struct rtnl_link *link, struct link_state *state)
     struct nl_addr *mac = rtnl_link_get_addr(link);
     const char *kind = rtnl_link_get_type(link), *alias = rtnl_link_get_ifalias(link);
 
-    *state = (struct link_state){.index = rtnl_link_get_ifindex(link)};
+    *state = (struct link_state){.index = rtnl_link_get_ifindex(link),
+                                 .mtu = (int)rtnl_link_get_mtu(link)};
     if (mac && nl_addr_get_len(mac) == sizeof(state->mac))
         memcpy(state->mac, nl_addr_get_binary_addr(mac), sizeof(state->mac));
     state->is_up = rtnl_link_get_flags(link) & IFF_UP;

@@ -11,7 +11,7 @@ enum { LINK_ALIAS_SIZE = 256, LINK_KIND_SIZE = 16 };
 struct netlink;
 
 struct link_state {
-    int index;
+    int index, mtu;
     uint8_t mac[6];
     bool is_up, has_carrier;
     char kind[LINK_KIND_SIZE]; /* "bridge"; empty: a plain interface */

@@ -27,7 +27,7 @@ struct network {
 char *network_check(const struct cluster_config *config);
 
 /* Removes what an earlier run has left behind and makes what the nodes have in common. NULL, or an
- * owned sentence; then nothing has been changed. */
+ * owned sentence; network_close removes what has been made by then. */
 char *network_open(struct network *network, struct ev_loop *loop,
                    const struct cluster_config *config, const char *directory);
 /* Nothing of it is left. Also for one that was never opened. */

@@ -40,6 +40,9 @@ char *network_lan_check_device(const struct network *network, const struct netwo
     if (config->uplink != UPLINK_BRIDGE && !link.has_carrier)
         return memory_format("%s:%d: interface %s has no link: is its cable plugged in?", path,
                              config->line, name);
+    if (config->uplink == UPLINK_MACVLAN && config->mtu > link.mtu)
+        return memory_format("%s:%d: mtu = %d is more than interface %s has, %d", path,
+                             config->line, config->mtu, name, link.mtu);
     return NULL;
 }
 

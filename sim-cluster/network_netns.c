@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,8 +29,7 @@ static void write_setting(const char *path, const char *value)
 
     if (file < 0)
         return; /* a kernel without it needs it not */
-    if (write(file, value, strlen(value)) < 0)
-        value = NULL;
+    dprintf(file, "%s", value);
     close(file);
 }
 
@@ -109,21 +109,31 @@ static void discard(struct network *network, struct network_node *node, const ch
     belongings_remove_namespace(name, network->mark);
 }
 
+static char *build(struct network *network, struct network_node *node, const char *name)
+{
+    int error = make_space(network, node, name);
+    char *wrong =
+        error ? memory_format("cannot make namespace %s: %s", name, strerror(-error)) : NULL;
+
+    for (size_t i = 0; i < network->config->network_count && !wrong; i++) {
+        error = connect_node(network, node, i);
+        if (error)
+            wrong = memory_format("cannot be connected to network %s: %s",
+                                  network->config->networks[i].name, strerror(-error));
+    }
+    if (wrong && node->space >= 0)
+        discard(network, node, name);
+    return wrong;
+}
+
 /* A machine that lost its power has nothing left of its connections when it is back. */
 static char *start_node(struct network *network, struct network_node *node)
 {
-    char *name = network_plan_namespace(network->config, node->config->number), *wrong = NULL;
-    int error = 0;
+    char *name = network_plan_namespace(network->config, node->config->number), *wrong;
 
     if (node->is_cut && node->space >= 0)
         discard(network, node, name);
-    if (node->space < 0) {
-        error = make_space(network, node, name);
-        for (size_t i = 0; i < network->config->network_count && !error; i++)
-            error = connect_node(network, node, i);
-    }
-    if (error)
-        wrong = memory_format("cannot connect namespace %s: %s", name, strerror(-error));
+    wrong = node->space < 0 ? build(network, node, name) : NULL;
     free(name);
     return wrong;
 }
@@ -142,14 +152,16 @@ static int find_far_end(const struct network *network, const struct network_node
     return error ? error : link.index;
 }
 
+/* A link that is gone is dark. */
 static int darken(struct network *network, struct network_node *node, size_t index)
 {
-    int far = find_far_end(network, node, index);
+    int error, far = find_far_end(network, node, index);
 
-    if (far < 0)
-        return far;
-    return far ? netlink_set_up(network->netlink, far, false)
-               : netlink_set_up(node->netlink, node->ports[index].index, false);
+    if (far > 0)
+        error = netlink_set_up(network->netlink, far, false);
+    else
+        error = far ? far : netlink_set_up(node->netlink, node->ports[index].index, false);
+    return error == -ENODEV ? 0 : error;
 }
 
 static int stop_incoming(const struct network_node *node, size_t index)

@@ -232,6 +232,9 @@ def test_an_interface_that_loses_its_link_is_told(make_lan_cluster, lan):
     session.close()
     lan.ip("link", "delete", "eth1")
     cluster.events.wait("network.link", interface="eth1", state="gone")
+    cluster.node(1, "power-off")
+    refused = cluster.run("node", 1, "start", check=False)
+    assert refused.returncode == 1 and "cannot be connected to network a" in refused.stderr
 
 
 # Addresses of the machine itself
@@ -373,6 +376,15 @@ def test_what_is_taken_is_refused(make_lan_cluster, lan, spoil):
         ip("netns", "delete", name)
     for name in set(lan.links()) - {"lo"}:
         lan.ip("link", "delete", name)
+
+
+def test_a_packet_fits_through_the_uplink(make_lan_cluster, lan):
+    lan.add_machine(interface="eth1")
+    cluster = make_lan_cluster(networks="\n[network a]\nuplink = macvlan eth1\nmtu = 9000\n"
+                                        "subnet = 10.77.0.0/16\n")
+    refused = cluster.run("up", "-c", cluster.config, "--detach", check=False)
+    assert refused.returncode == 1 and "mtu = 9000 is more than interface eth1 has, 1500" in (
+        refused.stderr)
 
 
 def test_the_uplink_has_to_be_there_and_right(make_lan_cluster, lan):
