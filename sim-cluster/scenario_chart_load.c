@@ -19,9 +19,9 @@ static void write_length(const struct chart *chart, const json_t *stall, const j
     double at = record_time(stall, "at"), ms = (double)record_number(stall, "ms");
     double left = chart_x(chart, at), right = chart_x(chart, at + ms / 1000);
     double end = next ? chart_x(chart, record_time(next, "at")) : CHART_RIGHT, width;
-    char label[32];
+    char label[RECORD_DURATION_SIZE];
 
-    snprintf(label, sizeof(label), "%.0f ms", ms);
+    record_format_duration(label, ms);
     width = svg_width_of(label);
     if (right - left > width + 8)
         svg_text(chart->file, "small on-bar", left + 5, chart->y - 11, label);

@@ -5,6 +5,9 @@
 #include "sim-cluster/scenario_report.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { EVENTS_MAX = 2000 };
 
 static void write_cell(FILE *file, const char *text)
 {
@@ -44,27 +47,52 @@ static void write_expectations(FILE *file, const json_t *record)
 
 /* ---- events ---- */
 
-static void write_event(FILE *file, const json_t *record, const json_t *event)
+/* How many events from `index` on say the same, those that are not shown left out; *next is behind
+ * them. */
+static size_t count_alike(const json_t *events, size_t index, const char *sentence, size_t *next)
 {
-    char *sentence = console_sentence(event);
+    size_t count = 0;
 
-    fprintf(file, "<tr class=\"%s\"><td class=\"number\">%.3f s</td><td><code>%s</code></td>",
+    for (*next = index; *next < json_array_size(events); ++*next) {
+        const json_t *event = json_array_get(events, *next);
+        char *other = console_is_detail(event) ? NULL : console_sentence(event);
+        bool is_alike = !other || !strcmp(other, sentence);
+
+        count += other && is_alike;
+        free(other);
+        if (!is_alike)
+            break;
+    }
+    return count;
+}
+
+/* Gives the index of the event behind it and those that say the same. */
+static size_t write_event(FILE *file, const json_t *record, size_t index)
+{
+    const json_t *events = json_object_get(record, "events");
+    const json_t *event = json_array_get(events, index);
+    char *sentence = console_sentence(event);
+    size_t next, count = count_alike(events, index, sentence, &next);
+
+    fprintf(file, "<tr class=\"%s\"><td class=\"number\">%.3f s</td><td><code>%s</code></td><td>",
             console_tone(event), record_time(event, "time") - record_time(record, "steady"),
             record_text(event, "event"));
-    write_cell(file, sentence);
-    fputs("</tr>\n", file);
+    scenario_write_escaped(file, sentence);
+    if (count > 1)
+        fprintf(file, " <b>%zu times</b>", count);
+    fputs("</td></tr>\n", file);
     free(sentence);
+    return next;
 }
 
 static void write_all_events(FILE *file, const json_t *events)
 {
-    size_t i;
-    const json_t *event;
+    size_t count = json_array_size(events), shown = count < EVENTS_MAX ? count : EVENTS_MAX;
 
-    fprintf(file, "<details><summary>All %zu events as recorded</summary><pre>\n",
-            json_array_size(events));
-    json_array_foreach (events, i, event) {
-        char *line = json_dumps(event, JSON_COMPACT);
+    fprintf(file, "<details><summary>As recorded: %s%zu events</summary><pre>\n",
+            shown < count ? "the first of " : "", count);
+    for (size_t i = 0; i < shown; i++) {
+        char *line = json_dumps(json_array_get(events, i), JSON_COMPACT);
 
         scenario_write_escaped(file, line);
         fputc('\n', file);
@@ -75,13 +103,12 @@ static void write_all_events(FILE *file, const json_t *events)
 
 static void write_events(FILE *file, const json_t *record)
 {
-    const json_t *events = json_object_get(record, "events"), *event;
-    size_t i;
+    const json_t *events = json_object_get(record, "events");
+    size_t i = 0;
 
     fputs("<h2>What happened</h2><table class=\"events\">\n", file);
-    json_array_foreach (events, i, event)
-        if (!console_is_detail(event))
-            write_event(file, record, event);
+    while (i < json_array_size(events))
+        i = console_is_detail(json_array_get(events, i)) ? i + 1 : write_event(file, record, i);
     fputs("</table>\n", file);
     write_all_events(file, events);
 }

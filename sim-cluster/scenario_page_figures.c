@@ -52,12 +52,14 @@ static void write_expected(FILE *file, const json_t *record)
 static void write_stall(FILE *file, const json_t *probe)
 {
     const json_t *stalls = json_object_get(probe, "stalls"), *stall;
+    char length[RECORD_DURATION_SIZE];
     long long longest = 0;
     size_t i;
 
     json_array_foreach (stalls, i, stall)
         longest = record_number(stall, "ms") > longest ? record_number(stall, "ms") : longest;
-    write_figure(file, memory_format("%lld ms", longest),
+    record_format_duration(length, (double)longest);
+    write_figure(file, memory_copy_text(length),
                  memory_format("longest stall, of %zu", json_array_size(stalls)), false);
 }
 

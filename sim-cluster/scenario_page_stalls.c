@@ -82,10 +82,12 @@ static void write_bar(FILE *file, const double parts[static STAGES], double shar
 static void write_stall(FILE *file, const json_t *record, const json_t *stall, double longest)
 {
     double parts[STAGES], ms = (double)record_number(stall, "ms");
+    char length[RECORD_DURATION_SIZE];
 
     split(record, stall, parts);
-    fprintf(file, "<tr><td class=\"number\">%.2f s</td><td class=\"number\"><b>%.0f ms</b></td>",
-            record_time(stall, "at") - record_time(record, "steady"), ms);
+    record_format_duration(length, ms);
+    fprintf(file, "<tr><td class=\"number\">%.2f s</td><td class=\"number\"><b>%s</b></td>",
+            record_time(stall, "at") - record_time(record, "steady"), length);
     write_bar(file, parts, longest > 0 ? ms / longest : 1);
     for (size_t i = 0; i < STAGES; i++)
         if (parts[i] < 0)

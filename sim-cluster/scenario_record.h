@@ -11,4 +11,8 @@ long long record_number(const json_t *object, const char *key);
 /* Unix time; 0 when it is not there. */
 double record_time(const json_t *object, const char *key);
 
+/* "340 ms", "300.1 s" */
+#define RECORD_DURATION_SIZE 32
+void record_format_duration(char text[static RECORD_DURATION_SIZE], double ms);
+
 bool record_is_event(const json_t *event, const char *kind);
