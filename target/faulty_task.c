@@ -38,6 +38,8 @@ void faulty_task_forget(struct faulty_task *faulty)
         return;
     ev_timer_stop(faulty->service->faults.loop, &faulty->delay);
     list_remove(&faulty->link);
+    if (list_is_empty(&faulty->service->faulty_tasks))
+        faults_let_go(&faulty->service->faults, FAULT_COMMAND);
     free(faulty);
 }
 

@@ -1,7 +1,7 @@
-/* What became of a fault rule, counted by all processes of a cluster at once: the supervisor makes a
- * board in shared memory, a slot a rule, and hands its descriptor to every process it starts. Each
- * counts there without asking or waiting, so that a rule with a limit strikes as often as it says in
- * the whole cluster, and what a process that was killed has counted is not lost. */
+/* What became of a fault rule, counted by all processes of a cluster at once: the supervisor makes
+ * a board in shared memory, a slot a rule, and hands its descriptor to every process it starts.
+ * Each counts there without asking or waiting, so that a rule with a limit strikes as often as it
+ * says in the whole cluster, and what a process that was killed has counted is not lost. */
 #pragma once
 
 #include <stdatomic.h>

@@ -42,6 +42,14 @@ static void plan(struct faults *faults)
     ev_timer_start(faults->loop, &faults->change);
 }
 
+/* Has on_changed follow from the loop. */
+static void look_again(struct faults *faults)
+{
+    ev_timer_stop(faults->loop, &faults->change);
+    ev_timer_set(&faults->change, 0, 0);
+    ev_timer_start(faults->loop, &faults->change);
+}
+
 static void on_change(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
@@ -145,17 +153,23 @@ void faults_take(struct faults *faults, struct child *child, int64_t id, const j
     child_reply(child, id, NULL);
 }
 
-bool faults_need(const struct faults *faults, enum fault_where where)
+bool faults_need(const struct faults *faults, unsigned where)
 {
     double now = event_now();
 
     for (size_t i = 0; i < faults->count; i++) {
         const struct fault_rule *rule = faults->entries[i].rule;
 
-        if (rule->kind->where == where && rule->is_enabled && !fault_is_over(rule, now))
+        if (rule->kind->where & where && rule->is_enabled && !fault_is_over(rule, now))
             return true;
     }
     return false;
+}
+
+void faults_let_go(struct faults *faults, unsigned where)
+{
+    if (!faults_need(faults, where))
+        look_again(faults);
 }
 
 /* The rule that this one waits for. */
@@ -210,6 +224,8 @@ struct fault_rule *faults_strike(struct faults *faults, const struct fault_point
             continue;
         tell(entry, point);
         ++*index;
+        if (fault_is_over(entry->rule, event_now()))
+            look_again(faults);
         return entry->rule;
     }
     return NULL;

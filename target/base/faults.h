@@ -1,5 +1,7 @@
 /* The fault rules in force in one process: replaced as a whole by the supervisor, asked at every
- * seam that is wrapped, counted, and told of by events (at most 20 a second for each rule). */
+ * seam that is wrapped, counted, and told of by events (at most 20 a second for each rule). Where
+ * no rule can strike any more nothing stays in the way: wrappers go as soon as they hold nothing.
+ */
 #pragma once
 
 #include "target/base/child.h"
@@ -27,8 +29,11 @@ void faults_init(struct faults *faults, struct ev_loop *loop, faults_changed *on
 /* The request `faults`. */
 void faults_take(struct faults *faults, struct child *child, int64_t id, const json_t *request);
 
-/* Whether some rule may still strike at this kind of place. */
-bool faults_need(const struct faults *faults, enum fault_where where);
+/* Whether some rule may still strike at these kinds of places, enum fault_where. */
+bool faults_need(const struct faults *faults, unsigned where);
+/* What a wrapper held for such rules has gone on: if none of them needs it any more, on_changed
+ * follows from the loop, and the wrapper can go. */
+void faults_let_go(struct faults *faults, unsigned where);
 /* The next rule from *index on that strikes at the point; NULL: none. *index goes on. */
 struct fault_rule *faults_strike(struct faults *faults, const struct fault_point *point,
                                  size_t *index);

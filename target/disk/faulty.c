@@ -10,6 +10,12 @@ static struct faulty_disk *faulty_of(struct disk *disk)
     return container_of(disk, struct faulty_disk, disk);
 }
 
+bool faulty_disk_is_idle(const struct faulty_disk *faulty)
+{
+    return list_is_empty(&faulty->under_way) && list_is_empty(&faulty->cache) &&
+           list_is_empty(&faulty->stale);
+}
+
 static void finish(struct faulty_io *faulty_io)
 {
     struct disk_io *outer = faulty_io->outer, *inner = &faulty_io->inner;
@@ -35,6 +41,8 @@ static void finish(struct faulty_io *faulty_io)
     faulty_stale_free(faulty_io->stale);
     free(faulty_io->copy);
     free(faulty_io);
+    if (faulty_disk_is_idle(faulty))
+        faults_let_go(faulty->faults, FAULT_DISK);
     outer->done(outer);
 }
 
@@ -191,8 +199,7 @@ struct disk *faulty_disk_follow(struct faulty_disk *faulty)
     faulty_disk_forget_stale(faulty, false);
     if (!faults_match(faulty->faults, &point, "disk.lying_flush"))
         faulty_disk_drain(faulty);
-    if (faults_need(faulty->faults, FAULT_DISK) || !list_is_empty(&faulty->under_way) ||
-        !list_is_empty(&faulty->cache) || !list_is_empty(&faulty->stale))
+    if (faults_need(faulty->faults, FAULT_DISK) || !faulty_disk_is_idle(faulty))
         return NULL;
     faulty_free(faulty);
     return inner;

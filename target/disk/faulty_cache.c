@@ -72,10 +72,13 @@ static void on_drained(struct disk_io *io)
     if (io->error)
         report_loss(faulty, container_of(first, struct cached, link));
     faulty_cached_free(container_of(first, struct cached, link));
-    if (list_is_empty(&faulty->cache))
-        start_waiting(faulty);
-    else
+    if (!list_is_empty(&faulty->cache)) {
         faulty_disk_drain(faulty);
+        return;
+    }
+    start_waiting(faulty);
+    if (faulty_disk_is_idle(faulty))
+        faults_let_go(faulty->faults, FAULT_DISK);
 }
 
 /* What had to wait until the cache is empty. */

@@ -59,6 +59,8 @@ struct faulty_question {
 
 /* faulty.c: where the request is, for the rules. */
 struct fault_point faulty_disk_point_of(const struct faulty_disk *faulty, const struct disk_io *io);
+/* Whether it holds nothing. */
+bool faulty_disk_is_idle(const struct faulty_disk *faulty);
 /* What the rules have in mind for it is known: to the inner disk, or to wait. */
 void faulty_disk_go_on(struct faulty_io *faulty_io);
 

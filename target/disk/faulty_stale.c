@@ -104,6 +104,8 @@ static void on_over(struct ev_loop *loop, ev_timer *timer, int events)
 
     faulty_disk_forget_stale(faulty, false);
     plan(faulty);
+    if (faulty_disk_is_idle(faulty))
+        faults_let_go(faulty->faults, FAULT_DISK);
 }
 
 /* Of a block of 512 bytes of the disk; NULL: it is not in it, or no more. */

@@ -173,6 +173,7 @@ static const char *on_end(void *owner, const struct pdu *pdu)
     if (!faulty->passes)
         return NULL;
     faulty->passes = false;
+    faults_let_go(faulty->host->faults, FAULT_LOGIN | FAULT_PDU);
     return conn_user(faulty->conn)->stream.on_end(conn_owner(faulty->conn), pdu);
 }
 
@@ -241,8 +242,8 @@ void faulty_conns_follow(struct faulty_host *host, bool are_needed)
 
         if (are_needed)
             faulty_conn_strike_now(faulty);
-        else if (list_is_empty(&faulty->queues[FAULTY_IN]) &&
-                 list_is_empty(&faulty->queues[FAULTY_OUT]) && !faulty->doomed && !faulty->passes)
+        else if (faulty_conn_is_idle(faulty) && !faulty->doomed && !faulty->passes &&
+                 !faulty->partial.length)
             unwrap(faulty);
     }
 }

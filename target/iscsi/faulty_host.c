@@ -206,7 +206,7 @@ static void wrap_all(struct faulty_host *faulty)
 void faulty_host_follow(struct faulty_host *faulty)
 {
     bool needs_login = faults_need(faulty->faults, FAULT_LOGIN),
-         needs_pdus = needs_login || faults_need(faulty->faults, FAULT_PDU);
+         needs_pdus = faults_need(faulty->faults, FAULT_LOGIN | FAULT_PDU);
 
     faulty->host->operations = needs_login ? &faulty_operations : faulty->inner;
     faulty->host->greet = needs_pdus ? greet : greet_nobody;

@@ -72,6 +72,8 @@ void faulty_conn_send_unasked(struct faulty_conn *faulty, const struct fault_rul
 void faulty_queues_init(struct faulty_conn *faulty);
 void faulty_queues_free(struct faulty_conn *faulty);
 struct faulty_item *faulty_item_new(const uint8_t *bytes, uint32_t length);
+/* Whether nothing is kept back. */
+bool faulty_conn_is_idle(const struct faulty_conn *faulty);
 /* Whether nothing keeps it back. */
 bool faulty_conn_is_at_once(const struct faulty_conn *faulty, enum faulty_direction direction,
                             const struct faulty_verdict *verdict);

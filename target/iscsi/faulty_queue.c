@@ -8,6 +8,11 @@
 
 #define OVERTAKE_SECONDS 1.0 /* nothing came to overtake it */
 
+bool faulty_conn_is_idle(const struct faulty_conn *faulty)
+{
+    return list_is_empty(&faulty->queues[FAULTY_IN]) && list_is_empty(&faulty->queues[FAULTY_OUT]);
+}
+
 const char *faulty_conn_deliver(struct faulty_conn *faulty, struct pdu *pdu)
 {
     struct conn *conn = faulty->conn;
@@ -28,6 +33,8 @@ static void wait_for_first(struct faulty_conn *faulty, enum faulty_direction dir
     double left;
 
     ev_timer_stop(loop, timer);
+    if (faulty_conn_is_idle(faulty))
+        faults_let_go(faulty->host->faults, FAULT_LOGIN | FAULT_PDU);
     if (!first)
         return;
     left = container_of(first, struct faulty_item, link)->due - event_now();
