@@ -6,20 +6,37 @@
 
 #include <stdlib.h>
 
-#define ANSWER_S 0.05 /* a process that hangs keeps nobody waiting */
+#define ANSWER_S 0.05 /* a process that hangs keeps nobody waiting; what it says later counts */
+#define LATE_S 60.0
 
 struct asking {
     struct fault_rules *rules;
     struct process *process; /* borrowed: alive when its reply comes */
     int node, serial;
+    ev_timer patience; /* runs while it is waited for */
 };
+
+static void stop_waiting(struct asking *asking)
+{
+    if (ev_is_active(&asking->patience) || ev_is_pending(&asking->patience))
+        asking->rules->asked--;
+    ev_timer_stop(asking->rules->supervisor->loop, &asking->patience);
+}
+
+static void on_impatient(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct asking *asking = container_of(timer, struct asking, patience);
+
+    asking->rules->asked--;
+}
 
 /* One that hangs or ends has not refused: it gets the rules when it goes on, or starts again. */
 static void on_replied(void *owner, json_t *reply, const char *error)
 {
     struct asking *asking = owner;
 
-    asking->rules->asked--;
+    stop_waiting(asking);
     if (reply && error) {
         char *why = memory_format("the %s process of node %d refuses it: %s", asking->process->name,
                                   asking->node, error);
@@ -58,7 +75,9 @@ static void send_to(struct fault_rules *rules, int node, struct process *process
             asking->serial = entry->serial;
     }
     rules->asked++;
-    process_request(process, json_pack("{s:s, s:o}", "request", "faults", "rules", list), ANSWER_S,
+    ev_timer_init(&asking->patience, on_impatient, ANSWER_S, 0);
+    ev_timer_start(rules->supervisor->loop, &asking->patience);
+    process_request(process, json_pack("{s:s, s:o}", "request", "faults", "rules", list), LATE_S,
                     on_replied, asking);
 }
 

@@ -52,7 +52,7 @@ static void bring_up(struct node *node)
 /* Down and up again, by the clock. */
 static void flap(const struct place *place)
 {
-    static const char *const verbs[] = {"kill", "freeze", "power-off", "isolate"};
+    static const char *const verbs[] = {"kill", "freeze", "power-off", "isolate", "drain"};
     struct fault_entry *entry = place->entry;
     struct node *node = place->node;
 

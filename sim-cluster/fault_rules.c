@@ -172,13 +172,13 @@ void fault_rules_refused(struct fault_rules *rules, int serial, const char *why)
 
     if (rules->supervisor->phase == SUPERVISOR_STARTING)
         supervisor_fail_start(rules->supervisor, why);
-    if (!entry) {
-        log_line(LOG_ERROR, "a fault rule is not in force everywhere: %s", why);
+    if (!entry || entry->is_accepted)
+        log_line(LOG_ERROR, "a fault rule is refused: %s", why);
+    if (!entry)
         return;
-    }
     suspend(rules, entry, "refused");
     entry->refusal = memory_copy_text(why);
-    list_append(&rules->refused, &entry->link);
+    list_append(&rules->refused, &entry->link); /* for whoever waits to hear of it */
     old = entry->replaced;
     entry->replaced = NULL;
     if (old) {

@@ -13,9 +13,10 @@ enum {
 };
 
 struct fault_counts {
-    _Alignas(64) _Atomic uint64_t seen; /* places that matched; one cache line for each rule */
-    _Atomic uint64_t hits, draws;       /* draws: random numbers taken */
-    _Atomic uint64_t last_hit_us;       /* unix time in microseconds; 0: never */
+    _Atomic uint64_t seen, hits;  /* places that matched, and strikes */
+    _Atomic uint64_t draws;       /* random numbers taken */
+    _Atomic uint64_t last_hit_us; /* unix time in microseconds; 0: never */
+    uint64_t unused[4];           /* one cache line for each rule */
 };
 
 struct fault_board {

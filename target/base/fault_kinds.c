@@ -130,7 +130,7 @@ const struct fault_kind fault_kinds[] = {
     {"disk.lying_flush", FAULT_DISK, "writes stay in memory, a flush says otherwise: lost when the process dies, written when the rule ends", "disk.lying_flush volume=data1", {{0}}},
 
     {"node.flap", FAULT_NODE, "a node goes down and comes up, again and again: a crash loop", "node.flap node=2 how=kill up=2s down=1s count=5",
-        {{"how", FAULT_CHOICE, 0, 0, "kill", "kill freeze power-off isolate", "it goes down", 0},
+        {{"how", FAULT_CHOICE, 0, 0, "kill", "kill freeze power-off isolate drain", "it goes down", 0},
          {"up", FAULT_DURATION, 0, 86400000, "2s", NULL, "how long it is up", 0},
          {"down", FAULT_DURATION, 0, 86400000, "1s", NULL, "how long it is down", 0}}},
     {"node.slow_start", FAULT_NODE, "a node takes this long to start", "node.slow_start node=2 time=5s",

@@ -24,7 +24,7 @@ bool fault_is_kind(const struct fault_rule *rule, const char *kind)
 /* Wakes up when the next rule ends. */
 static void plan(struct faults *faults)
 {
-    double now = event_now(), next = -1;
+    double now = event_now(), next = faults->looks_again ? 0 : -1;
 
     for (size_t i = 0; i < faults->count; i++) {
         const struct fault_rule *rule = faults->entries[i].rule;
@@ -38,16 +38,15 @@ static void plan(struct faults *faults)
     if (next < 0)
         return;
     ev_now_update(faults->loop);
-    ev_timer_set(&faults->change, next + 0.001, 0);
+    ev_timer_set(&faults->change, next > 0 ? next + 0.001 : 0, 0);
     ev_timer_start(faults->loop, &faults->change);
 }
 
 /* Has on_changed follow from the loop. */
 static void look_again(struct faults *faults)
 {
-    ev_timer_stop(faults->loop, &faults->change);
-    ev_timer_set(&faults->change, 0, 0);
-    ev_timer_start(faults->loop, &faults->change);
+    faults->looks_again = true;
+    plan(faults);
 }
 
 static void on_change(struct ev_loop *loop, ev_timer *timer, int events)
@@ -55,6 +54,7 @@ static void on_change(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop, (void)events;
     struct faults *faults = container_of(timer, struct faults, change);
 
+    faults->looks_again = false;
     faults->on_changed(faults->owner);
     plan(faults);
 }

@@ -19,6 +19,7 @@ struct faults {
     size_t count;
     struct fault_board board; /* mapped with the first rule that needs it */
     ev_timer change;          /* when the next rule ends */
+    bool looks_again;         /* at the next turn of the loop */
     faults_changed *on_changed;
     void *owner; /* borrowed */
 };

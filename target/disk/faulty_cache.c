@@ -105,6 +105,8 @@ static void cache(struct faulty_io *faulty_io, const char *fault)
     const struct disk_io *io = &faulty_io->inner;
     struct cached *cached = memory_new(sizeof(*cached) + io->length);
 
+    if (list_is_empty(&faulty_io->faulty->cache))
+        faulty_io->faulty->drain_error = 0; /* of another time */
     cached->fault = memory_copy_text(fault);
     cached->offset = io->offset;
     cached->length = io->length;

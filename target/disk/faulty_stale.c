@@ -140,7 +140,7 @@ void faulty_disk_heed_stale(struct faulty_io *faulty_io)
         return;
     LIST_FOR_EACH_SAFE (node, &faulty->stale)
         note_change(container_of(node, struct stale, link), io);
-    if (!faulty_io->stale)
+    if (!faulty_io->stale || !faults_hold(faulty->faults, faulty_io->stale->rule))
         return;
     list_append(&faulty->stale, &faulty_io->stale->link);
     faulty_io->stale = NULL;

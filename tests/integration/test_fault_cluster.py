@@ -149,6 +149,18 @@ def test_a_node_flaps_as_often_as_it_is_told(cluster):
     assert len(cluster.events.all("node.failed", since=mark, node=3)) == 1
 
 
+@pytest.mark.parametrize("how, state", [("freeze", "frozen"), ("power-off", "off"),
+                                        ("isolate", "isolated"), ("drain", "draining")])
+def test_a_node_flaps_in_every_way_and_comes_back(cluster, how, state):
+    mark = cluster.events.mark()
+    fault(cluster, "set", "node.flap", "id=loop", "node=2", f"how={how}", "up=100ms", "down=300ms",
+          "count=1")
+    cluster.events.wait("node.state", since=mark, node=2, state=state)
+    cluster.events.wait("node.state", since=mark, node=2, state="up")
+    cluster.events.wait("fault.cleared", since=mark, fault="loop", reason="it is over")
+    cluster.reconnect().clear_attention()
+
+
 def test_a_node_starts_slowly_once(cluster):
     fault(cluster, "set", "node.slow_start", "node=1", "time=800ms", "count=1")
     for least, most in ((0.75, 60), (0, 0.75)):
@@ -290,6 +302,17 @@ def test_what_a_killed_node_has_counted_is_not_lost(cluster):
     cluster.new_controller(node)
     session = cluster.reconnect(ready=False)
     assert [session.command(TEST_UNIT_READY).status == BUSY for _ in range(3)] == [True, True, False]
+
+
+def test_a_process_that_hangs_has_the_rule_from_the_moment_it_goes_on(make_cluster):
+    cluster = make_cluster(settings={"node_timeout_ms": 600000}).up()
+    node = cluster.controller()
+    cluster.node(node, "freeze")
+    fault(cluster, "set", "login.refuse", f"portal={cluster.portal(node)}", "count=1")
+    cluster.node(node, "thaw")
+    with pytest.raises(Refused):
+        cluster.log_in()
+    cluster.log_in().clear_attention()
 
 
 # A process that refuses

@@ -37,6 +37,19 @@ def test_refused_by_name(node):
     assert refused(node.log_in, name="iqn.2020-01.org.example:victim").status == SERVICE_UNAVAILABLE
 
 
+@pytest.mark.parametrize("condition, is_struck", [
+    ("portal={portal}", True), ("portal={portal2}", False), ("portal_group=poc", True),
+    ("portal_group=other", False), ("volume=data1", True), ("volume=data2", False),
+    ("node=1", True), ("node=2", False)])
+def test_conditions_choose_the_victim(node, condition, is_struck):
+    set_faults(node.node, "login.refuse " + condition.format(portal=node.portal,
+                                                            portal2=node.portal2))
+    if is_struck:
+        assert refused(node.log_in).status == SERVICE_UNAVAILABLE
+        clear_faults(node.node)
+    node.log_in().command(TEST_UNIT_READY).assert_good()
+
+
 def test_hang_and_its_end(node):
     set_faults(node.node, f"login.hang initiator={HOST} count=1")
     login = Login(node.portal)

@@ -45,6 +45,25 @@ def test_answers_to_pings_vanish(node, session):
     assert ping(session).receive().opcode == NOP_IN
 
 
+@pytest.mark.parametrize("condition, is_struck", [
+    ("portal={portal}", True), ("portal={portal}:3260", True), ("portal={portal2}", False),
+    ("session={tsih}", True), ("session=999", False), ("initiator=iqn.*", True),
+    ("initiator=nobody*", False), ("volume=data1 portal_group=poc node=1", True),
+    ("volume=data2", False), ("direction=out pdu=NOP-In", True), ("direction=in", True),
+    ("direction=in pdu=SCSI_Command", False), ("size=3-5", True), ("size=5-9", False)])
+def test_conditions_choose_the_victim(node, session, condition, is_struck):
+    names = {"portal": node.portal, "portal2": node.portal2, "tsih": session.tsih}
+    set_faults(node.node, f"pdu.drop {condition.format(**names)}")
+    session.connection.send(Pdu(NOP_OUT, immediate=True, flags=FINAL, itt=99, ttt=NONE_TAG,
+                                data=b"ping", **session.numbers(True)))
+    if is_struck:
+        session.connection.expect_silence(0.2)
+    else:
+        assert session.connection.receive().opcode == NOP_IN
+    clear_faults(node.node)
+    node.log_in().command(TEST_UNIT_READY).assert_good()
+
+
 @pytest.mark.parametrize("direction", ["direction=in", "direction=out", ""])
 def test_black_hole(node, session, direction):
     set_faults(node.node, f"pdu.black_hole {direction}")
