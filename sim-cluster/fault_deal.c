@@ -60,12 +60,18 @@ static json_t *encode(struct fault_rules *rules, const struct fault_entry *entry
     return object;
 }
 
-static void send_to(struct fault_rules *rules, int node, struct process *process)
+static void wait_for(struct asking *asking)
+{
+    asking->rules->asked++;
+    ev_timer_start(asking->rules->supervisor->loop, &asking->patience);
+}
+
+static void send_to(struct fault_rules *rules, const struct node *node, struct process *process)
 {
     struct asking *asking = memory_new(sizeof(*asking));
     json_t *list = json_array();
 
-    *asking = (struct asking){.rules = rules, .process = process, .node = node};
+    *asking = (struct asking){.rules = rules, .process = process, .node = node_number(node)};
     LIST_FOR_EACH (link, &rules->entries) {
         struct fault_entry *entry = container_of(link, struct fault_entry, link);
 
@@ -74,9 +80,9 @@ static void send_to(struct fault_rules *rules, int node, struct process *process
         if (!entry->is_accepted)
             asking->serial = entry->serial;
     }
-    rules->asked++;
     ev_timer_init(&asking->patience, on_impatient, ANSWER_S, 0);
-    ev_timer_start(rules->supervisor->loop, &asking->patience);
+    if (node->state->state != NODE_FROZEN && node->state->state != NODE_OFF)
+        wait_for(asking);
     process_request(process, json_pack("{s:s, s:o}", "request", "faults", "rules", list), LATE_S,
                     on_replied, asking);
 }
@@ -87,8 +93,7 @@ void fault_rules_send(struct fault_rules *rules)
 
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
         LIST_FOR_EACH (link, &supervisor->nodes[i].processes)
-            send_to(rules, node_number(&supervisor->nodes[i]),
-                    container_of(link, struct process, link));
+            send_to(rules, &supervisor->nodes[i], container_of(link, struct process, link));
     if (list_is_empty(&rules->entries))
         ev_timer_stop(supervisor->loop, &rules->tick);
     else
@@ -99,7 +104,7 @@ void fault_rules_greet(struct fault_rules *rules, struct node *node, struct proc
 {
     if (list_is_empty(&rules->entries))
         return;
-    send_to(rules, node_number(node), process);
+    send_to(rules, node, process);
     LIST_FOR_EACH (link, &rules->entries) {
         struct fault_entry *entry = container_of(link, struct fault_entry, link);
 
