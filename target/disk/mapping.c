@@ -13,9 +13,10 @@ enum {
     CHUNK_PAGES = CHUNK / PAGE,
     WINDOW = 64 << 20,
     WINDOW_CHUNKS = WINDOW / CHUNK,
-    WINDOWS = 64,
-    LARGE = 64 << 10, /* from here on looking costs little against reading */
-    OFTEN = 4,        /* small reads of a chunk within a second */
+    WINDOWS = 8,       /* what is mapped has to be taken down when the process dies: 0.1 ms a MiB */
+    LARGE = 64 << 10,  /* from here on looking costs little against reading */
+    OFTEN = 4,         /* small reads of a chunk within a second */
+    IDLE_SECONDS = 10, /* a window stays so long after its last use */
 };
 
 /* What is known of a chunk holds for the second that it was found out in. */
@@ -80,13 +81,14 @@ static struct window *open_window(const struct mapping *mapping, uint64_t number
     return window;
 }
 
-/* NULL: another one is in use in its place, or there can be none. */
+/* NULL: another one is used in its place (what is read beside it is copied: windows that come and
+ * go cost more than copies), or there can be none. */
 static struct window *find_window(struct mapping *mapping, uint64_t number, uint32_t second)
 {
     struct window **place = &mapping->windows[number % WINDOWS];
 
     if (*place && (*place)->number != number) {
-        if ((*place)->second == second)
+        if (second - (*place)->second < IDLE_SECONDS)
             return NULL;
         retire(mapping, *place);
         *place = NULL;
