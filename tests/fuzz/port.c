@@ -149,8 +149,10 @@ static void spoil(struct task *task)
     task->cdb[4] = 2;
 }
 
+/* As the real one: what is not written is waited for, and not told any more. */
 static enum port_next finish(struct task *task)
 {
+    forget(task);
     task->status = task->cdb[4];
     if (!(ways(task) & FINISH_LATER))
         return PORT_STATUS;
@@ -183,6 +185,12 @@ static bool has_lun(const struct session *session, uint64_t lun)
     return !lun;
 }
 
+static bool answers_management(struct session *session)
+{
+    (void)session;
+    return true;
+}
+
 const struct port_operations fuzz_port = {
     .task_size = 16,
     .begin = begin,
@@ -195,4 +203,5 @@ const struct port_operations fuzz_port = {
     .abort = abort_task,
     .manage = manage,
     .has_lun = has_lun,
+    .answers_management = answers_management,
 };
