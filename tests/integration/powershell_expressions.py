@@ -76,6 +76,14 @@ class Expressions:
     """Half of Run: needs its read(), block() and statement()."""
 
     def value(self, node):
+        """An expression; what went into it is gone when it fails."""
+        try:
+            return self.evaluate(node)
+        except PowerShellError as error:
+            error.outputs = []
+            raise
+
+    def evaluate(self, node):
         evaluate = getattr(self, f"eval_{node.type}", None)
         if evaluate:
             return evaluate(node)

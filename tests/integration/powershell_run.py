@@ -179,10 +179,10 @@ class Run(Expressions):
         outputs = []
         try:
             for statement in node.children if node else []:
-                if statement.type != "comment":
+                if statement.type not in ("comment", "empty_statement"):
                     outputs += self.statement(statement)
-        except Flow as flow:
-            flow.outputs = outputs + flow.outputs
+        except (Flow, PowerShellError) as leave:
+            leave.outputs = outputs + leave.outputs
             raise
         return outputs
 
@@ -253,25 +253,36 @@ class Run(Expressions):
                 raise
             return flow.outputs
 
-    def run_foreach_statement(self, node):
-        outputs, variable = [], node.first("variable").text[1:]
-        for item in iterate(self.value(node.children[4])):
-            self.write(variable, item)
-            outputs += self.loop(node.first("statement_block"))
+    def repeat(self, rounds, block):
+        outputs = []
+        try:
+            for _ in rounds:
+                outputs += self.loop(block)
+        except (Flow, PowerShellError) as leave:
+            leave.outputs = outputs + leave.outputs
+            raise
         return outputs
+
+    def run_foreach_statement(self, node):
+        def rounds():
+            for item in iterate(self.value(node.children[4])):
+                self.write(node.first("variable").text[1:], item)
+                yield
+        return self.repeat(rounds(), node.first("statement_block"))
 
     def run_for_statement(self, node):
-        outputs = self.statement(node.first("for_initializer").children[0])
-        while truth(self.value(node.first("for_condition").children[0])):
-            outputs += self.loop(node.first("statement_block"))
-            self.statement(node.first("for_iterator").children[0])
-        return outputs
+        def rounds():
+            self.statement(node.first("for_initializer").children[0])
+            while truth(self.value(node.first("for_condition").children[0])):
+                yield
+                self.statement(node.first("for_iterator").children[0])
+        return self.repeat(rounds(), node.first("statement_block"))
 
     def run_while_statement(self, node):
-        outputs = []
-        while truth(self.value(node.first("while_condition").children[0])):
-            outputs += self.loop(node.first("statement_block"))
-        return outputs
+        def rounds():
+            while truth(self.value(node.first("while_condition").children[0])):
+                yield
+        return self.repeat(rounds(), node.first("statement_block"))
 
     def run_switch_statement(self, node):
         value = self.value(node.first("switch_condition").children[1])
@@ -283,17 +294,20 @@ class Run(Expressions):
                 for output in self.run_statement_block(clause.children[1])]
 
     def run_try_statement(self, node):
+        last = node.first("finally_clause")
         try:
-            return self.run_statement_block(node.first("statement_block"))
+            outputs = self.run_statement_block(node.first("statement_block"))
         except PowerShellError as error:
             if not node.first("catch_clauses"):
+                if last:
+                    error.outputs += self.run_statement_block(last.first("statement_block"))
                 raise
             self.write("_", Thing(Exception=Thing(Message=str(error))))
             clause = node.first("catch_clauses").children[0]
-            return self.run_statement_block(clause.first("statement_block"))
-        finally:
-            if node.first("finally_clause"):
-                self.run_statement_block(node.first("finally_clause").first("statement_block"))
+            outputs = error.outputs + self.run_statement_block(clause.first("statement_block"))
+        if last:
+            outputs += self.run_statement_block(last.first("statement_block"))
+        return outputs
 
     def run_flow_control_statement(self, node):
         kind, outputs = node.children[0].text.lower(), []

@@ -7,7 +7,11 @@ import re
 
 
 class PowerShellError(Exception):
-    """An error that ends the script unless it catches it."""
+    """An error that ends the script unless it catches it, with the outputs so far."""
+
+    def __init__(self, message):
+        super().__init__(message)
+        self.outputs = []
 
 
 class Table:
