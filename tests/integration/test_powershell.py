@@ -1,4 +1,4 @@
-"""The PowerShell that runs configs/windows in tests: answers that Windows PowerShell 5.1 gives, strict."""
+"""The PowerShell that runs configs/windows in tests answers as Windows PowerShell 5.1 does."""
 
 import pytest
 
