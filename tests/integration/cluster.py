@@ -66,8 +66,8 @@ class Cluster:
         self.config.write_text(self.text(size, settings or {}, sections, group or {}))
 
     def text(self, size, settings, sections, group):
-        lines = ["[cluster]", "name = test", f"base_name = {BASE_NAME}"]
-        settings = {"node_timeout_ms": int(1000 * PATIENCE)} | settings
+        lines = ["[cluster]", f"base_name = {BASE_NAME}"]
+        settings = {"name": "test", "node_timeout_ms": int(1000 * PATIENCE)} | settings
         lines += [f"{key} = {value}" for key, value in settings.items()]
         lines += ["", "[portal_group poc]", f"floating_ip = {self.floating_ip}/24",
                   f"floating_ip = {self.floating_ip2}/24"]
