@@ -6,7 +6,7 @@ import uuid
 from cluster import BASE_NAME, Cluster
 from guest import Guest
 
-NETWORKS = ("a", "b")
+NETWORKS, NODES = ("a", "b"), 3
 NET = "10.77"
 
 
@@ -71,7 +71,7 @@ class Lab:
         self.taps, self.guests = {network: [] for network in NETWORKS}, []
         ip("netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
-        self.cards = [self.add_taps(number) for number in (1, 2)]
+        self.cards = [self.add_taps(number) for number in (1, 2, 3)]  # the third is for a machine that has no disk
 
     def ip(self, *words, check=True):
         return ip("-n", self.name, *words, check=check)
