@@ -38,14 +38,15 @@ UNIT_TESTS  := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_
 PROGRAMS    := $(O)/target $(O)/portalgroup $(O)/sim-cluster
 
 # Goals that a bare machine starts with install what is missing first.
-FIRST := $(if $(filter run demo scenarios test bench bench-% profile,$(MAKECMDGOALS)),deps)
+FIRST := $(if $(filter run demo scenarios test bench bench-% profile vm-%,$(MAKECMDGOALS)),deps)
 PACKAGES += $(if $(filter bench bench-% profile,$(MAKECMDGOALS)),tgt valgrind)
 PACKAGES += $(if $(filter test,$(MAKECMDGOALS)),$(if $(shell command -v npm),,npm))
+PACKAGES += $(if $(filter vm-%,$(MAKECMDGOALS)),qemu-system-x86 ipxe-qemu mmdebstrap cpio dnsmasq-base)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-veth bench-instructions bench-failover \
-        bench-faults bench-libiscsi bench-random bench-scale profile asan layers format install clean
+        bench-faults bench-libiscsi bench-random bench-scale profile vm-image vm-test asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -105,6 +106,15 @@ $(O)/powershell/ready: tests/powershell/package.json tests/powershell/package-lo
 	@npm ci --prefix $(@D) --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error \
 	    --fetch-retries=1 --fetch-retry-mintimeout=1000 >/dev/null && touch $@ \
 	    || echo "npm cannot fetch the parser of PowerShell: configs/windows is not tested" >&2
+
+# Linux in virtual machines as the initiator. Without a guest to be had (no mirror) the tests say so and are skipped.
+VM_TESTS ?= tests/vm
+vm-image: $(FIRST)
+	@tests/vm/image.py $(O)/vm
+
+vm-test: $(FIRST) all
+	@tests/vm/image.py $(O)/vm || true
+	@BUILD=$(O) /usr/bin/python3 -m pytest -q -rfEs $(VM_TESTS)
 
 # Coverage-guided; ends with the time, or with the first input that breaks something.
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

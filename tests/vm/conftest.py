@@ -34,7 +34,7 @@ def pytest_terminal_summary(terminalreporter):
 
 def why_not():
     """Why this machine cannot run these tests, or None."""
-    for program in ("qemu-system-x86_64", "mmdebstrap", "ip", "setpriv", "cpio"):
+    for program in ("qemu-system-x86_64", "ip", "nsenter", "setpriv", "dnsmasq"):
         if not shutil.which(program):
             return f"{program} is not installed: make vm-test installs it"
     if os.geteuid():
@@ -51,10 +51,10 @@ def lab():
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    if not (BUILD / "sim-cluster").exists():
-        pytest.fail(f"{BUILD}/sim-cluster does not exist: run make")
     if not image.is_current(IMAGE):
         pytest.skip(f"{IMAGE} holds no current image: make vm-image builds it from Debian's packages")
+    if not (BUILD / "sim-cluster").exists():
+        pytest.fail(f"{BUILD}/sim-cluster does not exist: run make")
     lab = Lab()
     yield lab
     lab.finish()

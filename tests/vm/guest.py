@@ -132,8 +132,8 @@ class Guest:
     def wait_until(self, question, what, deadline=COMMAND_DEADLINE):
         """Asks (a shell command) until the exit code is 0; gives what it printed."""
         done = self.run(f"while [ $SECONDS -lt {int(deadline)} ]; do\n"
-                        f"output=$({question}\n) && echo \"$output\" && exit; busybox usleep 100000\n"
-                        "done 2>&1; echo \"$output\"; exit 1", check=False, deadline=2 * deadline)
+                        f"output=$(exec 2>&1\n{question}\n) && echo \"$output\" && exit; busybox usleep 100000\n"
+                        "done; echo \"$output\"; exit 1", check=False, deadline=2 * deadline)
         if done.code:
             raise GuestError(f"{self.name}: not within {deadline:g} s: {what}\n{done.output}")
         return done.output

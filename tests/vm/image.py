@@ -138,8 +138,10 @@ def build(directory):
     (directory / "recipe").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         root, image = pathlib.Path(scratch) / "root", pathlib.Path(scratch) / "image"
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(PACKAGES)}", SUITE, root],
-                       check=True)
+        debian = subprocess.run(["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(PACKAGES)}",
+                                 SUITE, root])
+        if debian.returncode:
+            raise SystemExit("mmdebstrap could not fetch the guest's packages: it needs root and a Debian mirror")
         image.mkdir()
         fill(root, image, directory)
     (directory / "recipe").write_text(recipe())

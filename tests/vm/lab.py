@@ -67,7 +67,7 @@ class Lab:
 
     def __init__(self):
         self.name = f"vmlab-{uuid.uuid4().hex[:8]}"
-        self.inside = ["ip", "netns", "exec", self.name]
+        self.inside = ["nsenter", f"--net=/run/netns/{self.name}"]
         self.taps, self.guests = {network: [] for network in NETWORKS}, []
         ip("netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
