@@ -1,5 +1,7 @@
 """PDUs that go wrong on purpose: what the wire shows of each kind, and that it ends."""
 
+import socket
+import struct
 import time
 
 import pytest
@@ -117,6 +119,10 @@ def test_reorder(node, session):
     raw(session)
     numbers = [connection.receive().stat_sn for _ in range(2)]
     assert numbers == [session.exp_stat_sn + 1, session.exp_stat_sn]
+    raw(session)
+    raw(session)
+    numbers = [connection.receive().stat_sn for _ in range(2)]
+    assert numbers == [session.exp_stat_sn + 2, session.exp_stat_sn + 3], "once only"
 
 
 def test_reorder_with_nothing_behind_it_ends(node, session):
@@ -131,6 +137,25 @@ def test_fragments_change_nothing(node, digest):
     session.command(write10(0, 64), write=DATA).assert_good()
     assert read(session).assert_good().data_in == DATA
     assert hits(node.node)["pdu.fragment-1"] > 0
+
+
+def segments(session):
+    """TCP segments with data that an answer of 48 bytes came in."""
+    def count():
+        info = session.connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+        return struct.unpack_from("I", info, 152)[0]  # tcpi_data_segs_in
+
+    before = count()
+    ping(session).receive()
+    return count() - before
+
+
+def test_fragments_on_the_wire_and_their_end(node, session):
+    set_faults(node.node, "pdu.fragment most=1 count=1")
+    assert 2 <= segments(session) <= 48
+    assert segments(session) == 1
+    clear_faults(node.node)
+    assert segments(session) == 1
 
 
 def test_throttle(node, session):
