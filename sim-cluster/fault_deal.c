@@ -91,9 +91,15 @@ void fault_rules_send(struct fault_rules *rules)
 {
     struct supervisor *supervisor = rules->supervisor;
 
+    wires_follow(&supervisor->wires);
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
         LIST_FOR_EACH (link, &supervisor->nodes[i].processes)
             send_to(rules, &supervisor->nodes[i], container_of(link, struct process, link));
+    LIST_FOR_EACH (link, &supervisor->wires.list) {
+        struct wire_link *wire = container_of(link, struct wire_link, link);
+
+        send_to(rules, wire->node, wire->process);
+    }
     if (list_is_empty(&rules->entries))
         ev_timer_stop(supervisor->loop, &rules->tick);
     else

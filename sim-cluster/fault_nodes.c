@@ -1,5 +1,6 @@
 #include "sim-cluster/fault_nodes.h"
 
+#include "sim-cluster/fault_addresses.h"
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "sim-cluster/node_verbs.h"
@@ -205,6 +206,16 @@ static void end_wander(const struct place *place)
     place->entry->next = 0;
 }
 
+static void duplicate(const struct place *place)
+{
+    fault_addresses_double(place->rules, place->entry, place->floating);
+}
+
+static void end_duplicate(const struct place *place)
+{
+    fault_addresses_end(place->rules, place->entry, place->floating);
+}
+
 /* ---- the table ---- */
 
 typedef void fault_act(const struct place *place);
@@ -220,6 +231,7 @@ static const struct {
     { "node.descriptors",   exhaust_descriptors, end_exhaust_descriptors },
     { "floating_ip.absent", withhold,            end_withhold },
     { "floating_ip.wander", wander,              end_wander },
+    { "floating_ip.duplicate", duplicate,        end_duplicate },
 };
 /* clang-format on */
 
@@ -235,11 +247,12 @@ static const char *address_of(const struct fault_rule *rule)
 
 char *fault_nodes_check(struct supervisor *supervisor, const struct fault_rule *rule)
 {
-    return rule->kind->where == FAULT_NODE ||
-                   cluster_find_floating_ip(&supervisor->cluster, address_of(rule))
-               ? NULL
-               : memory_format("address=%s can never match: there is no such floating IP",
-                               address_of(rule));
+    if (rule->kind->where == FAULT_NODE)
+        return NULL;
+    if (!cluster_find_floating_ip(&supervisor->cluster, address_of(rule)))
+        return memory_format("address=%s can never match: there is no such floating IP",
+                             address_of(rule));
+    return fault_addresses_check(supervisor, rule);
 }
 
 void fault_nodes_tick(struct fault_rules *rules, struct fault_entry *entry)

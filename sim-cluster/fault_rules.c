@@ -65,6 +65,8 @@ static char *check_references(struct fault_rules *rules, const struct fault_rule
             return memory_format("%s=%s can never match: there is none", fault_keys[key].name,
                                  value->text);
     }
+    if (rule->kind->where == FAULT_NETWORK)
+        return wires_check(&rules->supervisor->wires, rule);
     return fault_nodes_has(rule) ? fault_nodes_check(rules->supervisor, rule) : NULL;
 }
 
@@ -268,6 +270,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
         has_changed |= look(rules, container_of(link, struct fault_entry, link));
     if (has_changed)
         fault_rules_send(rules);
+    else
+        wires_follow(&rules->supervisor->wires); /* nodes come and go meanwhile */
 }
 
 int fault_rules_init(struct fault_rules *rules, struct supervisor *supervisor)

@@ -21,6 +21,7 @@ struct fault_entry {
     char *refusal;                /* owned: of one that is not in force; NULL: it is */
     bool is_over_told;
     double next; /* loop time: of fault_nodes.c */
+    int second;  /* the other node that answers: of fault_addresses.c; 0: none */
 };
 
 struct fault_rules {

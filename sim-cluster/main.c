@@ -1,5 +1,6 @@
 /* sim-cluster: the verbs of the command line, one row each. */
 #include "sim-cluster/commands.h"
+#include "sim-cluster/wire.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -189,6 +190,8 @@ int main(int argc, char **argv)
     if (!strcmp(argv[first], "--help") || !strcmp(argv[first], "-h") ||
         !strcmp(argv[first], "help"))
         return print_help();
+    if (!strcmp(argv[first], "wire"))
+        return wire_main();
     if (!strcmp(argv[first], "probe"))
         return command_probe(options.state, argc - first, argv + first);
     verb = find_verb(argv[first]);

@@ -1,5 +1,6 @@
 #include "sim-cluster/moves_parts.h"
 
+#include "sim-cluster/fault_addresses.h"
 #include "target/base/log.h"
 #include "target/base/memory.h"
 
@@ -87,6 +88,16 @@ void moves_stop_floating_ip(struct node *from, struct cluster_floating_ip *float
                     process);
 }
 
+/* Everybody is told, unless a fault is in the way. */
+static void announce(struct node *node, const struct cluster_floating_ip *floating)
+{
+    double delay_s = fault_addresses_delay(&node->supervisor->faults, floating);
+
+    if (delay_s >= 0)
+        network_announce(&node->supervisor->network, node_number(node),
+                         &floating->config->subnet.address, delay_s);
+}
+
 void moves_holder_applied(struct node *node, struct cluster_floating_ip *floating)
 {
     char address[ADDRESS_TEXT_SIZE];
@@ -95,8 +106,7 @@ void moves_holder_applied(struct node *node, struct cluster_floating_ip *floatin
         return;
     floating->phase = FLOATING_UP;
     floating->wanted = 0;
-    network_announce(&node->supervisor->network, node_number(node),
-                     &floating->config->subnet.address);
+    announce(node, floating);
     event(EVENT_FLOATING_IP_UP,
           text("address", address_format_host(&floating->config->subnet.address, address)),
           number("node", node_number(node)), moves_node_field("from", floating->previous),
@@ -110,8 +120,10 @@ void moves_holder_refused(struct node *node, struct process *process, const char
     if (node->supervisor->phase == SUPERVISOR_STARTING)
         supervisor_fail_start(node->supervisor, error);
     log_line(LOG_ERROR, "node %d: %s", node_number(node), error);
-    moves_take_down(node, floating, error);
-    floating->may_place_at = node_now(node) + MOVES_RETRY_S;
+    if (floating->node == node_number(node)) {
+        moves_take_down(node, floating, error);
+        floating->may_place_at = node_now(node) + MOVES_RETRY_S;
+    }
     process->is_expected = true;
     process_signal(process, SIGKILL);
 }

@@ -174,6 +174,25 @@ int netlink_set_up(struct netlink *netlink, int index, bool is_up)
     return change(netlink, index, link);
 }
 
+int netlink_set_master(struct netlink *netlink, int index, int master)
+{
+    struct rtnl_link *link = rtnl_link_alloc();
+
+    rtnl_link_set_master(link, master);
+    return change(netlink, index, link);
+}
+
+int netlink_set_deaf(struct netlink *netlink, int index, bool is_deaf)
+{
+    struct rtnl_link *link = rtnl_link_alloc();
+
+    if (is_deaf)
+        rtnl_link_set_flags(link, IFF_NOARP);
+    else
+        rtnl_link_unset_flags(link, IFF_NOARP);
+    return change(netlink, index, link);
+}
+
 int netlink_set_alias(struct netlink *netlink, int index, const char *alias)
 {
     struct rtnl_link *link = rtnl_link_alloc();

@@ -42,6 +42,10 @@ int netlink_add_cable(struct netlink *netlink, const struct link_plan *near,
 int netlink_add_macvlan(struct netlink *netlink, const struct link_plan *macvlan, int parent);
 
 int netlink_set_up(struct netlink *netlink, int index, bool is_up);
+/* Joins the bridge of that index; 0: leaves the one it is in. */
+int netlink_set_master(struct netlink *netlink, int index, int master);
+/* Answers no ARP itself. */
+int netlink_set_deaf(struct netlink *netlink, int index, bool is_deaf);
 int netlink_set_alias(struct netlink *netlink, int index, const char *alias);
 int netlink_delete_link(struct netlink *netlink, int index);
 /* All but the loopback interface. */

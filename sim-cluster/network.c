@@ -166,9 +166,9 @@ static void remove_address(struct network *network, struct network_node *node,
 }
 
 static void announce(struct network *network, struct network_node *node,
-                     const struct address *address)
+                     const struct address *address, double delay_s)
 {
-    network_announce_begin(network, node, port_of(network, node, address), address);
+    network_announce_begin(network, node, port_of(network, node, address), address, delay_s);
 }
 
 int network_add_address(struct network *network, int number, const struct address *address)
@@ -185,12 +185,13 @@ void network_remove_address(struct network *network, int number, const struct ad
         remove_address(network, node, address);
 }
 
-void network_announce(struct network *network, int number, const struct address *address)
+void network_announce(struct network *network, int number, const struct address *address,
+                      double delay_s)
 {
     struct network_node *node = get_node(network, number);
 
     if (network->mode->has_addresses && !node->is_cut)
-        announce(network, node, address);
+        announce(network, node, address, delay_s);
 }
 
 /* ---- nodes ---- */
@@ -209,7 +210,7 @@ static char *add_portals(struct network *network, struct network_node *node)
         if (error)
             return memory_format("%s cannot be added: %s", address_format_host(address, text),
                                  strerror(-error));
-        announce(network, node, address);
+        announce(network, node, address, 0);
     }
     return NULL;
 }

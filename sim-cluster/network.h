@@ -41,8 +41,9 @@ int network_space(const struct network *network, int node);
 /* A floating IP comes to a node, and goes. 0 or -errno. */
 int network_add_address(struct network *network, int node, const struct address *address);
 void network_remove_address(struct network *network, int node, const struct address *address);
-/* Tells everybody, a few times, who has it now. */
-void network_announce(struct network *network, int node, const struct address *address);
+/* Tells everybody, a few times, who has it now; after so many seconds. */
+void network_announce(struct network *network, int node, const struct address *address,
+                      double delay_s);
 
 /* From now on nothing reaches the node or leaves it (or one of the two). NULL, or an owned
  * sentence: this is not possible here. */

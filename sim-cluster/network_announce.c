@@ -76,7 +76,8 @@ static void on_next(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 void network_announce_begin(struct network *network, struct network_node *node,
-                            const struct network_port *port, const struct address *address)
+                            const struct network_port *port, const struct address *address,
+                            double delay_s)
 {
     int fd = open_socket(node);
     struct announcement *announcement;
@@ -86,9 +87,12 @@ void network_announce_begin(struct network *network, struct network_node *node,
     announcement = memory_new(sizeof(*announcement));
     *announcement = (struct announcement){
         .loop = network->loop, .node = node, .port = *port, .address = *address, .socket = fd};
-    ev_timer_init(&announcement->next, on_next, 0, 0);
+    ev_timer_init(&announcement->next, on_next, delay_s, 0);
     list_append(&network->announcements, &announcement->link);
-    send_once(announcement);
+    if (delay_s > 0)
+        ev_timer_start(announcement->loop, &announcement->next);
+    else
+        send_once(announcement);
 }
 
 void network_announce_end(struct network *network, const struct network_node *node,

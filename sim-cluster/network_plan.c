@@ -67,3 +67,8 @@ char *network_plan_port(const struct cluster_config *config, size_t network, int
 {
     return memory_format("%s-%s-%d", config->name, config->networks[network].name, node);
 }
+
+char *network_plan_wire(const struct cluster_config *config, size_t network, int node, char end)
+{
+    return memory_format("%s-%s-%d%c", config->name, config->networks[network].name, node, end);
+}

@@ -22,3 +22,5 @@ void network_plan_mac(uint8_t mac[static NETWORK_MAC_SIZE], const struct cluster
 char *network_plan_namespace(const struct cluster_config *config, int node);
 char *network_plan_own(const struct cluster_config *config, size_t network);
 char *network_plan_port(const struct cluster_config *config, size_t network, int node);
+/* Of an end of the cable that a wire adds to it. */
+char *network_plan_wire(const struct cluster_config *config, size_t network, int node, char end);

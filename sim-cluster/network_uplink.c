@@ -84,9 +84,13 @@ static void list_network(const struct network *network, size_t index, struct bel
     for (size_t i = 0; i < config->address_count && config->uplink == UPLINK_BRIDGE; i++)
         belongings_add_address(list, own, &config->addresses[i]);
     for (size_t i = 0; i < network->config->node_count; i++) {
-        char *port = network_plan_port(network->config, index, network->config->nodes[i].number);
+        int node = network->config->nodes[i].number;
+        char *port = network_plan_port(network->config, index, node),
+             *wire = network_plan_wire(network->config, index, node, 'n');
 
+        belongings_add_link(list, wire, NULL);
         belongings_add_link(list, port, NULL);
+        free(wire);
         free(port);
     }
     network_plan_mac(mac, network->config, index, NETWORK_THIS_MACHINE);

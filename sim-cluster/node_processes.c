@@ -62,12 +62,14 @@ static struct process *spawn(struct node *node, const char *name, char *const ar
     struct supervisor *supervisor = node->supervisor;
     char *program = memory_format("%s/%s", supervisor->programs, name);
     char *log_path = memory_format("%s/log/%s.log", supervisor->directory, log);
-    struct process_start start = {program,
-                                  arguments,
-                                  log_path,
-                                  supervisor->lock,
-                                  network_space(&supervisor->network, node_number(node)),
-                                  supervisor->faults.board.descriptor};
+    struct process_start start = {
+        .path = program,
+        .argv = arguments,
+        .log = log_path,
+        .lock = supervisor->lock,
+        .space = network_space(&supervisor->network, node_number(node)),
+        .board = supervisor->faults.board.descriptor,
+    };
     struct process *process = process_start(
         supervisor->loop, &start, &(struct process_watch){on_event, on_broken, on_ended, node});
     int error = errno;
@@ -138,6 +140,7 @@ void node_start(struct node *node)
     node->why = NULL;
     snprintf(text, sizeof(text), "%d", node_number(node));
     snprintf(log, sizeof(log), "node-%d", node_number(node));
+    wires_renew(&node->supervisor->wires, node);
     why = network_start_node(&node->supervisor->network, node_number(node));
     node->target = why ? NULL : spawn(node, "target", arguments, log);
     if (!node->target) {

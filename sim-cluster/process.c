@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a child finds open: standard input, output and error, the control channel, the lock, and the
- * board of faults. */
-enum { DESCRIPTORS = FAULT_BOARD_DESCRIPTOR + 1, PHRASE_SIZE = 128 };
+/* What a child finds open: standard input, output and error, the control channel, the lock, the
+ * board of faults, and what it is given beside. */
+enum { COMMON = FAULT_BOARD_DESCRIPTOR + 1, DESCRIPTORS = COMMON + 2, PHRASE_SIZE = 128 };
 
 struct process_internals {
     struct process process;
@@ -140,15 +140,15 @@ static void on_reapable(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 /* In the child, between fork and exec: all of `descriptors` at once become 0, 1, 2 and so on. */
-static void place_descriptors(const int descriptors[DESCRIPTORS])
+static void place_descriptors(const int descriptors[DESCRIPTORS], int count)
 {
     int moved[DESCRIPTORS];
 
-    for (int i = 0; i < DESCRIPTORS; i++)
+    for (int i = 0; i < count; i++)
         moved[i] = fcntl(descriptors[i], F_DUPFD, DESCRIPTORS);
-    for (int i = 0; i < DESCRIPTORS; i++)
+    for (int i = 0; i < count; i++)
         dup2(moved[i], i);
-    close_range(DESCRIPTORS, ~0U, 0);
+    close_range((unsigned)count, ~0U, 0);
 }
 
 static void become(const struct process_start *start, int control, int log, pid_t parent)
@@ -163,7 +163,9 @@ static void become(const struct process_start *start, int control, int log, pid_
         dprintf(log, "%s: cannot enter its network namespace: %s\n", start->path, strerror(errno));
         _exit(127);
     }
-    place_descriptors((int[]){null, null, log, control, start->lock, start->board});
+    place_descriptors((int[DESCRIPTORS]){null, null, log, control, start->lock, start->board,
+                                         start->passed[0], start->passed[1]},
+                      start->passed[0] ? DESCRIPTORS : COMMON);
     execv(start->path, start->argv);
     dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", start->path, strerror(errno));
     _exit(127);

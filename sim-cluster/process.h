@@ -47,6 +47,7 @@ struct process_start {
     int lock;          /* a descriptor that it keeps open for as long as it lives */
     int space;         /* the network namespace it runs in; -1: ours */
     int board;         /* a descriptor: fault_counts.h */
+    int passed[2];     /* descriptors that become its 6 and 7; 0: none */
 };
 
 /* NULL with errno set: could not be started. */

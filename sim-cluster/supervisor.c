@@ -231,6 +231,7 @@ void supervisor_start(struct supervisor *supervisor)
     hosts_init(&supervisor->hosts);
     if (fault_rules_init(&supervisor->faults, supervisor))
         supervisor_fail_start(supervisor, "there is no memory that processes could share");
+    wires_init(&supervisor->wires, supervisor);
     supervisor->nodes = memory_new(supervisor->cluster.node_count * sizeof(*supervisor->nodes));
     for (size_t i = 0; i < supervisor->cluster.node_count; i++)
         node_init(&supervisor->nodes[i], supervisor, &supervisor->cluster.nodes[i]);
@@ -272,6 +273,7 @@ void supervisor_free(struct supervisor *supervisor)
     ev_timer_stop(supervisor->loop, &supervisor->heartbeat);
     ev_timer_stop(supervisor->loop, &supervisor->wake);
     ev_timer_stop(supervisor->loop, &supervisor->stop);
+    wires_free(&supervisor->wires);
     fault_rules_free(&supervisor->faults);
     hosts_free(&supervisor->hosts);
     cluster_free(&supervisor->cluster);

@@ -9,6 +9,7 @@
 #include "sim-cluster/hosts.h"
 #include "sim-cluster/network.h"
 #include "sim-cluster/process.h"
+#include "sim-cluster/wires.h"
 #include "target/base/event.h"
 #include "target/base/list.h"
 
@@ -54,6 +55,7 @@ struct supervisor {
     struct cluster cluster;
     struct node *nodes; /* as many as cluster.nodes, in the same order */
     struct fault_rules faults;
+    struct wires wires;
     struct hosts hosts;
     enum supervisor_phase phase;
     bool targets_stale, published_stale; /* maps to be sent */

@@ -93,6 +93,13 @@ static bool is_within(const struct fault_value *value, int64_t first, int64_t co
     return first >= 0 && first <= value->last && first + count > value->number;
 }
 
+static bool is_peer(const struct fault_value *value, const struct address *peer)
+{
+    struct subnet subnet;
+
+    return peer && subnet_parse(&subnet, value->text) && subnet_contains(&subnet, peer);
+}
+
 static bool holds(enum fault_key_index key, const struct fault_value *value,
                   const struct fault_point *point)
 {
@@ -115,6 +122,10 @@ static bool holds(enum fault_key_index key, const struct fault_value *value,
         return is_command(value, point->command);
     case FAULT_KEY_VOLUME:
         return point->volume && !strcmp(value->text, point->volume);
+    case FAULT_KEY_NETWORK:
+        return point->network && !strcmp(value->text, point->network);
+    case FAULT_KEY_PEER:
+        return is_peer(value, point->peer);
     case FAULT_KEY_LBA:
         return is_within(value, point->lba, point->blocks);
     case FAULT_KEY_SIZE:

@@ -3,6 +3,7 @@
  * is done where it acts; what there is, is in the table of fault_kinds.c. */
 #pragma once
 
+#include "target/base/address.h"
 #include "target/base/fault_counts.h"
 
 #include <jansson.h>
@@ -17,6 +18,7 @@ enum fault_where {
     FAULT_DISK = 0x08,
     FAULT_NODE = 0x10,
     FAULT_FLOATING_IP = 0x20,
+    FAULT_NETWORK = 0x40,
 };
 
 enum fault_type {
@@ -28,6 +30,7 @@ enum fault_type {
     FAULT_CHANCE,   /* 0 to 1; kept in millionths */
     FAULT_CHOICE,   /* a word of `choices`; kept as its number there, from 0 */
     FAULT_TEXT,
+    FAULT_SUBNET,       /* address, or address/prefix */
     FAULT_PDU_NAME,     /* kept as the opcode */
     FAULT_COMMAND_NAME, /* kept as opcode | service action << 8, the latter FAULT_ANY_ACTION */
     FAULT_SENSE,        /* name or 0xKKAAQQ: sense key, ASC, ASCQ */
@@ -61,6 +64,8 @@ enum fault_key_index {
     FAULT_KEY_PDU,
     FAULT_KEY_COMMAND,
     FAULT_KEY_VOLUME,
+    FAULT_KEY_NETWORK,
+    FAULT_KEY_PEER,
     FAULT_KEY_LBA,
     FAULT_KEY_SIZE,
     FAULT_KEY_SKIP,
@@ -108,7 +113,8 @@ struct fault_rule {
 struct fault_point {
     enum fault_where where;
     int node, session;
-    const char *portal_group, *portal, *initiator, *volume;
+    const char *portal_group, *portal, *initiator, *volume, *network;
+    const struct address *peer;
     int direction;             /* 0 in, 1 out; -1 */
     int pdu;                   /* opcode; -1 */
     int command;               /* opcode | service action << 8; -1 */

@@ -7,7 +7,8 @@ const char FAULT_REQUIRED[] = "";
 
 enum {
     EVERYWHERE =
-        FAULT_LOGIN | FAULT_PDU | FAULT_COMMAND | FAULT_DISK | FAULT_NODE | FAULT_FLOATING_IP,
+        FAULT_LOGIN | FAULT_PDU | FAULT_COMMAND | FAULT_DISK | FAULT_NODE | FAULT_FLOATING_IP |
+        FAULT_NETWORK,
     ON_SESSIONS = FAULT_LOGIN | FAULT_PDU | FAULT_COMMAND,
     ON_BLOCKS = FAULT_COMMAND | FAULT_DISK,
 };
@@ -21,12 +22,14 @@ const struct fault_key fault_keys[FAULT_KEYS] = {
     [FAULT_KEY_PORTAL] = {"portal", FAULT_TEXT, 0, 0, NULL, NULL, "only at this portal or floating IP: address, or address:port", ON_SESSIONS},
     [FAULT_KEY_INITIATOR] = {"initiator", FAULT_TEXT, 0, 0, NULL, NULL, "only initiators of this name; * and ? match any", ON_SESSIONS},
     [FAULT_KEY_SESSION] = {"session", FAULT_NUMBER, 1, 65535, NULL, NULL, "only the session of this TSIH", FAULT_PDU | FAULT_COMMAND},
-    [FAULT_KEY_DIRECTION] = {"direction", FAULT_CHOICE, 0, 0, NULL, "in out", "only PDUs of this direction, as the target sees it", FAULT_PDU},
+    [FAULT_KEY_DIRECTION] = {"direction", FAULT_CHOICE, 0, 0, NULL, "in out", "only this direction, as the target sees it", FAULT_PDU | FAULT_NETWORK},
     [FAULT_KEY_PDU] = {"pdu", FAULT_PDU_NAME, 0, 0, NULL, NULL, "only PDUs of this kind, such as NOP-Out, Data-In, R2T", FAULT_PDU},
     [FAULT_KEY_COMMAND] = {"command", FAULT_COMMAND_NAME, 0, 0, NULL, NULL, "only this command: name or opcode", FAULT_COMMAND},
     [FAULT_KEY_VOLUME] = {"volume", FAULT_TEXT, 0, 0, NULL, NULL, "only this volume", ON_SESSIONS | FAULT_DISK},
+    [FAULT_KEY_NETWORK] = {"network", FAULT_TEXT, 0, 0, NULL, NULL, "only in this network, by its name in the configuration", FAULT_NETWORK},
+    [FAULT_KEY_PEER] = {"peer", FAULT_SUBNET, 0, 0, NULL, NULL, "only between the node and these: address, or address/prefix", FAULT_NETWORK},
     [FAULT_KEY_LBA] = {"lba", FAULT_RANGE, 0, MAXIMUM, NULL, NULL, "only what touches these blocks of 512 bytes (commands: logical blocks): A-B", ON_BLOCKS},
-    [FAULT_KEY_SIZE] = {"size", FAULT_SIZES, 0, MAXIMUM, NULL, NULL, "only what moves so much data: MIN-MAX", FAULT_PDU | ON_BLOCKS},
+    [FAULT_KEY_SIZE] = {"size", FAULT_SIZES, 0, MAXIMUM, NULL, NULL, "only what moves so much data: MIN-MAX", FAULT_PDU | ON_BLOCKS | FAULT_NETWORK},
     [FAULT_KEY_SKIP] = {"skip", FAULT_NUMBER, 0, MAXIMUM, NULL, NULL, "let so many pass first", EVERYWHERE},
     [FAULT_KEY_COUNT] = {"count", FAULT_NUMBER, 1, MAXIMUM, NULL, NULL, "strike so many times, then no more", EVERYWHERE},
     [FAULT_KEY_EVERY] = {"every", FAULT_NUMBER, 1, MAXIMUM, NULL, NULL, "strike every n-th time only", EVERYWHERE},
@@ -144,6 +147,17 @@ const struct fault_kind fault_kinds[] = {
     {"floating_ip.wander", FAULT_FLOATING_IP, "a floating IP moves to another node again and again", "floating_ip.wander address=127.0.1.100 time=2s",
         {{"address", FAULT_TEXT, 0, 0, FAULT_REQUIRED, NULL, "of the floating IP", 0},
          {"time", FAULT_DURATION, 100, 86400000, "2s", NULL, "how long it stays", 0}}},
+    {"floating_ip.unannounced", FAULT_FLOATING_IP, "a floating IP comes to a node, and nobody is told; or late", "floating_ip.unannounced address=10.77.1.100 time=5s",
+        {{"address", FAULT_TEXT, 0, 0, FAULT_REQUIRED, NULL, "of the floating IP", 0},
+         {"time", FAULT_DURATION, 1, 86400000, NULL, NULL, "how late; without it: never", 0}}},
+    {"floating_ip.duplicate", FAULT_FLOATING_IP, "two nodes answer for one floating IP", "floating_ip.duplicate address=10.77.1.100 node=2 for=30s",
+        {{"address", FAULT_TEXT, 0, 0, FAULT_REQUIRED, NULL, "of the floating IP", 0}}},
+
+    {"network.loss", FAULT_NETWORK, "frames to and from nodes are lost", "network.loss node=1 probability=0.05", {{0}}},
+    {"network.delay", FAULT_NETWORK, "frames take longer, those behind them too", "network.delay network=a direction=out time=20ms deviation=5ms",
+        {TIME(FAULT_REQUIRED), UP_TO, DEVIATION}},
+    {"network.duplicate", FAULT_NETWORK, "frames come twice", "network.duplicate node=2 probability=0.01", {{0}}},
+    {"network.partition", FAULT_NETWORK, "nothing passes between nodes and a host: no answer to ARP, no TCP acknowledgement", "network.partition node=1 peer=10.77.1.50 direction=in for=20s", {{0}}},
     {NULL, 0, NULL, NULL, {{0}}},
 };
 /* clang-format on */

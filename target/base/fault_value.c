@@ -1,5 +1,6 @@
 #include "target/base/fault_value.h"
 
+#include "target/base/address.h"
 #include "target/base/memory.h"
 
 #include <ctype.h>
@@ -120,6 +121,7 @@ bool fault_parse_value(const struct fault_key *key, const char *text, struct fau
 {
     const char *end = "";
     bool is_good = false;
+    struct subnet subnet;
 
     switch (key->type) {
     case FAULT_NUMBER:
@@ -144,6 +146,8 @@ bool fault_parse_value(const struct fault_key *key, const char *text, struct fau
         return parse_choice(text, key->choices, &value->number);
     case FAULT_TEXT:
         return *text != '\0';
+    case FAULT_SUBNET:
+        return subnet_parse(&subnet, text);
     case FAULT_PDU_NAME:
         return parse_name(text, &end, fault_pdus, &value->number) && !*end && value->number < 64;
     case FAULT_COMMAND_NAME:
@@ -194,6 +198,8 @@ char *fault_describe_value(const struct fault_key *key)
         return memory_copy_text("a number from 0 to 1");
     case FAULT_CHOICE:
         return memory_format("one of %s", key->choices);
+    case FAULT_SUBNET:
+        return memory_copy_text("an address such as 10.0.0.1, or a subnet such as 10.0.0.0/24");
     case FAULT_PDU_NAME:
         return join_names(fault_pdus);
     case FAULT_COMMAND_NAME:

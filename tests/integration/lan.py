@@ -212,7 +212,7 @@ class Lan:
         capture.socket.send(frame)
         try:
             answer = capture.wait(lambda frame: frame.arp() and frame.arp()[0] == 2
-                                  and frame.arp()[2] == address and frame.source != own,
+                                  and frame.arp()[2] == address and frame.to == own,
                                   deadline=deadline)
             return answer[0].source
         except AssertionError:
