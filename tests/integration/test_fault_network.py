@@ -1,16 +1,21 @@
 """Faults of the network, seen on the wire: a process stands between a node's link and its network
 for as long as a rule asks for it; and floating IPs that two nodes answer for, or nobody is told of."""
 
+import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
 from cluster import wait_for_end
 from lan import inside, ip
+from node import BUILD
 from test_network import announces
+from test_scenario_library import LIBRARY
 from wire import DEADLINE
 
 
@@ -189,6 +194,14 @@ def test_where_there_is_no_network_the_rule_is_refused(cluster, words):
     assert refused.returncode == 1 and "network = netns" in refused.stderr
 
 
+def test_every_example_of_the_table_is_a_rule(make_lan_cluster):
+    cluster = make_lan_cluster().up()
+    kinds = json.loads(cluster.run("fault", "kinds", "--json").stdout)
+    for kind in (kind for kind in kinds if kind["kind"].startswith("network.")):
+        set_fault(cluster, *kind["example"].split())
+        end_faults(cluster)
+
+
 def test_a_network_that_is_not_there_is_refused(make_lan_cluster):
     cluster = make_lan_cluster().up()
     refused = set_fault(cluster, "network.loss", "network=c", check=False)
@@ -257,3 +270,18 @@ def test_two_nodes_answer_for_one_floating_ip_and_both_redirect(make_lan_cluster
     lan.ip("neighbour", "flush", "dev", cluster.bridge(), "nud", "all")
     end_faults(cluster)
     cluster.wait_until(lambda: answers(lan, cluster) == {cluster.mac(third)}, "one answer")
+
+
+# Scenarios
+
+@pytest.mark.parametrize("name", ["duplicate-address", "partition"])
+def test_a_scenario_of_the_network_and_its_twin(lan, tmp_path, name):
+    """The library's own, with a cluster name of the test's."""
+    there = tmp_path / "scenarios" / "network"
+    there.mkdir(parents=True)
+    shutil.copy(LIBRARY / "network" / f"{name}.ini", there)
+    text = (LIBRARY.parent / "lab.ini").read_text()
+    (tmp_path / "lab.ini").write_text(text.replace("name = lab\n", f"name = {lan.name}\n", 1))
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{lan.outer}", BUILD / "sim-cluster", "run",
+                           there, "--jobs", "1", "--twins"], capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0 and "2 passed, 0 failed" in done.stdout, done.stdout + done.stderr
