@@ -23,52 +23,79 @@ static const char fallback[] = "nobody";
 
 /* ---- the files ---- */
 
+struct giving {
+    const struct confinement *to;
+    const struct cluster_config *config;
+    bool is_elsewhere; /* not in the state directory: only what root has made changes hands */
+};
+
 /* What no name outside leads to; links are neither followed nor changed. 0 or -errno. */
-static int give(const struct confinement *to, int directory, const char *name)
+static int give(const struct giving *giving, int directory, const char *name)
 {
     int file = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), error = 0;
     struct stat status;
 
     if (file < 0 || fstat(file, &status))
         error = -errno;
-    else if ((!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) || status.st_uid == to->uid)
+    else if ((!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) ||
+             status.st_uid == giving->to->uid || (giving->is_elsewhere && status.st_uid))
         error = 0;
     else if (S_ISREG(status.st_mode) && status.st_nlink > 1)
         error = -EMLINK;
-    else if (fchownat(file, "", to->uid, to->gid, AT_EMPTY_PATH))
+    else if (fchownat(file, "", giving->to->uid, giving->to->gid, AT_EMPTY_PATH))
         error = -errno;
     if (file >= 0)
         close(file);
     return error;
 }
 
-/* A directory and what is in it, and so on. */
-static int give_all(const struct confinement *to, int parent, const char *name)
+/* "NAME.img", "NAME.json", "NAME.tokens" ... */
+static bool is_of_volume(const struct cluster_config *config, const char *file)
+{
+    for (size_t i = 0; i < config->volume_count; i++) {
+        size_t length = strlen(config->volumes[i].name);
+
+        if (!strncmp(file, config->volumes[i].name, length) && file[length] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* A directory that a volume has, and what is in it. */
+static int give_whole(const struct giving *giving, int parent, const char *name)
 {
     int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *entries = directory < 0 ? NULL : fdopendir(directory);
-    int error = entries ? give(to, directory, ".") : -errno;
+    int error = entries ? give(giving, parent, name) : -errno;
 
-    for (struct dirent *entry; !error && (entry = readdir(entries));) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-            continue;
-        error = give_all(to, directory, entry->d_name);
-        if (error == -ENOTDIR)
-            error = give(to, directory, entry->d_name);
-    }
+    for (struct dirent *entry; !error && (entry = readdir(entries));)
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+            error = give(giving, directory, entry->d_name);
+    if (entries)
+        closedir(entries);
+    return error == -ENOTDIR ? give(giving, parent, name) : error;
+}
+
+static int give_volumes(const struct giving *giving, const char *volumes)
+{
+    DIR *entries = opendir(volumes);
+    int error = entries ? 0 : -errno;
+
+    if (entries && !giving->is_elsewhere)
+        error = give(giving, dirfd(entries), ".");
+    for (struct dirent *entry; !error && (entry = readdir(entries));)
+        if (is_of_volume(giving->config, entry->d_name))
+            error = give_whole(giving, dirfd(entries), entry->d_name);
     if (entries)
         closedir(entries);
     return error;
 }
 
-static int give_volumes(const struct confinement *to, const char *volumes)
+static bool is_link(const char *path)
 {
-    int directory = open(volumes, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* may be a link */
-    int error = directory < 0 ? -errno : give_all(to, directory, ".");
+    struct stat status;
 
-    if (directory >= 0)
-        close(directory);
-    return error;
+    return !lstat(path, &status) && S_ISLNK(status.st_mode);
 }
 
 /* ---- the user ---- */
@@ -87,7 +114,8 @@ static void choose(struct confinement *confinement, const char *volumes)
     struct stat owner;
 
     if (stat(volumes, &owner) || owner.st_uid == 0) {
-        take_user(confinement, getpwnam(fallback));
+        if (!is_link(volumes)) /* a directory elsewhere stays its owner's */
+            take_user(confinement, getpwnam(fallback));
         return;
     }
     confinement->becomes_user = owner.st_uid != geteuid();
@@ -143,7 +171,8 @@ char *confinement_prepare(struct confinement *confinement, const struct cluster_
     char *wrong = confinement_decide(confinement, config, volumes);
     /* Root without capabilities cannot open what belongs to others either. */
     bool is_root = confinement->is_on && !geteuid();
-    int error = !wrong && is_root ? give_volumes(confinement, volumes) : 0;
+    const struct giving giving = {confinement, config, is_link(volumes)};
+    int error = !wrong && is_root ? give_volumes(&giving, volumes) : 0;
 
     if (error && (config->user || error == -EMLINK))
         wrong = explain(confinement, volumes, error);
@@ -165,7 +194,7 @@ json_t *confinement_build(const struct confinement *confinement)
     if (!confinement->is_on)
         return json_false();
     return confinement->becomes_user
-               ? json_pack("{s:i, s:i, s:b}", "uid", (int)confinement->uid, "gid",
-                           (int)confinement->gid, "dumpable", is_dumpable)
+               ? json_pack("{s:I, s:I, s:b}", "uid", (json_int_t)confinement->uid, "gid",
+                           (json_int_t)confinement->gid, "dumpable", is_dumpable)
                : json_pack("{s:b}", "dumpable", is_dumpable);
 }

@@ -1,6 +1,6 @@
 /* As whom the children run: the user of the configuration; else who owns the volumes, or `nobody`
- * where that is root, as far as our own privileges go. The children do the rest themselves
- * (target/base/sandbox.h). */
+ * where that is root and the directory ours, as far as our own privileges go. The children do the
+ * rest themselves (target/base/sandbox.h). */
 #pragma once
 
 #include "sim-cluster/cluster_config.h"

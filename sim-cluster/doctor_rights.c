@@ -54,8 +54,10 @@ struct finding doctor_privileges(const struct doctor *doctor)
 struct finding doctor_user(const struct doctor *doctor)
 {
     struct confinement confinement;
-    char *wrong = confinement_decide(&confinement, doctor->config, doctor->volumes), *missing;
+    char *volumes = memory_format("%s/volumes", doctor->directory), *missing;
+    char *wrong = confinement_decide(&confinement, doctor->config, volumes);
 
+    free(volumes);
     if (wrong)
         return finding_bad(FINDING_MISSING, memory_format("not %s", doctor->config->user), wrong);
     if (confinement.becomes_user)

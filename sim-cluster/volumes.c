@@ -219,10 +219,11 @@ static char *prepare_all(struct cluster_config *config, const char *volumes)
     return wrong;
 }
 
-/* 0 or -1 with errno; also of a directory. */
-static int sync_file(const char *path)
+/* 0 or -1 with errno. `kind`: O_NOFOLLOW for a file, O_DIRECTORY for a directory, maybe by a link.
+ */
+static int sync_to_disk(const char *path, int kind)
 {
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | kind | O_CLOEXEC);
     int failed = fd < 0 || fsync(fd);
 
     if (fd >= 0)
@@ -238,7 +239,7 @@ static int sync_image(const char *path, uint64_t size)
     for (unsigned i = 0; i < segment_count(size) && !error; i++) {
         char *file = segment_path(path, i);
 
-        error = sync_file(file) ? -errno : 0;
+        error = sync_to_disk(file, O_NOFOLLOW) ? -errno : 0;
         free(file);
     }
     return error;
@@ -249,7 +250,7 @@ static char *commit(const struct volume_config *volume, const struct files *file
 {
     if (access(files->temporary, F_OK))
         return NULL;
-    if (sync_image(files->image, volume->size) || sync_file(files->temporary))
+    if (sync_image(files->image, volume->size) || sync_to_disk(files->temporary, O_NOFOLLOW))
         return cannot(files->temporary, "synced");
     return rename(files->temporary, files->identity) ? cannot(files->identity, "written") : NULL;
 }
@@ -264,7 +265,7 @@ static char *commit_all(const struct cluster_config *config, const char *volumes
         wrong = commit(&config->volumes[i], &files);
         free_files(&files);
     }
-    return wrong || !sync_file(volumes) ? wrong : cannot(volumes, "synced");
+    return wrong || !sync_to_disk(volumes, O_DIRECTORY) ? wrong : cannot(volumes, "synced");
 }
 
 /* All is on its way to the disk before the first file is waited for: thousands of volumes take few

@@ -110,6 +110,35 @@ def test_volumes_of_an_ordinary_user_stay_hers(make_cluster):
 
 
 @needs_root
+def test_nothing_but_volumes_changes_its_owner(make_cluster):
+    cluster = make_cluster()
+    (cluster.state / "volumes").mkdir(parents=True)
+    notes = cluster.state / "volumes" / "notes.txt"
+    notes.write_text("mine")
+    cluster.up()
+    assert notes.stat().st_uid == 0
+    cluster.log_in().command(TEST_UNIT_READY).assert_good()
+
+
+@needs_root
+@pytest.mark.parametrize("owner", [0, 4711])
+def test_a_directory_elsewhere_stays_its_owners(make_cluster, owner):
+    """Nodes run as the owner of what `volumes` leads to."""
+    cluster = make_cluster()
+    elsewhere, notes = cluster.home / "elsewhere", cluster.home / "elsewhere" / "data1.notes"
+    elsewhere.mkdir()
+    notes.write_text("mine")
+    os.chown(elsewhere, owner, owner)
+    os.chown(notes, 4712, 4712)
+    cluster.state.mkdir()
+    (cluster.state / "volumes").symlink_to(elsewhere)
+    cluster.up()
+    assert {state_of(pid)["Uid"].split()[0] for pid in children(cluster)} == {str(owner)}
+    assert elsewhere.stat().st_uid == owner and notes.stat().st_uid == 4712
+    cluster.log_in().command(TEST_UNIT_READY).assert_good()
+
+
+@needs_root
 def test_a_file_with_a_name_elsewhere_keeps_its_owner(make_cluster):
     cluster = make_cluster()
     (cluster.state / "volumes").mkdir(parents=True)
