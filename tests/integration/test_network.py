@@ -181,6 +181,19 @@ def test_an_isolated_node_is_fenced_in_silence_and_comes_back(make_lan_cluster, 
 
 # Uplinks
 
+def test_a_machine_is_plugged_into_the_private_bridge_that_goes_without_saying(make_lan_cluster,
+                                                                               lan):
+    cluster = make_lan_cluster(networks="").up()
+    other = lan.add_machine()
+    lan.ip("link", "set", "eth1", "master", cluster.bridge("lan"))
+    session = cluster.log_in(namespace=other)
+    session.command(read10(0, 8), read=4096).assert_good()
+    session.close()
+    assert lan.ask(cluster.portal(2), "eth0", other) == cluster.mac(2, "lan")
+    cluster.down()
+    assert set(lan.links()) == {"lo", "eth1"}
+
+
 def test_nodes_join_a_bridge_of_this_machine_which_stays_as_it_was(make_lan_cluster, lan):
     lan.ip("link", "add", "br0", "type", "bridge")
     lan.ip("link", "set", "br0", "up")
