@@ -57,7 +57,7 @@ $(O)/portalgroup: $(O)/obj/portalgroup/main.o $(PORTALGROUP) $(O)/base.a
 	$(CC) $(SANITIZE) -o $@ $^ $(CHILD_LIBS) $(LIBS)
 
 $(O)/sim-cluster: $(O)/obj/sim-cluster/main.o $(SIM_CLUSTER) $(O)/base.a
-	$(CC) $(SANITIZE) -o $@ $^ $(TOOL_LIBS) $(LIBS)
+	$(CC) $(SANITIZE) -o $@ $^ $(TOOL_LIBS) $(CHILD_LIBS) $(LIBS)
 
 $(O)/obj/%.o: %.c | $(FIRST)
 	@mkdir -p $(@D)

@@ -5,6 +5,7 @@
 #include "target/base/faults.h"
 #include "target/base/list.h"
 #include "target/base/memory.h"
+#include "target/base/sandbox.h"
 
 #include <errno.h>
 #include <linux/virtio_net.h>
@@ -205,14 +206,18 @@ static void take_start(void *owner, int64_t id, json_t *request)
 {
     struct wire *wire = owner;
     const char *network = json_string_value(json_object_get(request, "network"));
+    struct sandbox sandbox;
 
     if (wire->network || !network) {
         child_refuse(wire->child, id, "start needs the name of a network, once");
         return;
     }
+    if (!sandbox_take(&sandbox, wire->child, id, request, NULL))
+        return;
     wire->network = memory_copy_text(network);
     wire->faults.node = (int)json_integer_value(json_object_get(request, "node"));
     child_start_events(wire->child, "wire", wire->faults.node);
+    sandbox_tell(&sandbox);
     begin(wire, DIRECTION_OUT, NODE_END, BRIDGE_END);
     begin(wire, DIRECTION_IN, BRIDGE_END, NODE_END);
     child_reply(wire->child, id, NULL);

@@ -92,8 +92,9 @@ static void begin(struct wire_link *wire)
           number("pid", wire->process->pid));
     fault_rules_greet(&supervisor->faults, wire->node, wire->process); /* nothing passes before */
     process_request(wire->process,
-                    json_pack("{s:s, s:i, s:s}", "request", "start", "node",
-                              node_number(wire->node), "network", network),
+                    json_pack("{s:s, s:i, s:s, s:o}", "request", "start", "node",
+                              node_number(wire->node), "network", network, "sandbox",
+                              confinement_build(&supervisor->confinement)),
                     START_DEADLINE_S, NULL, NULL);
 }
 

@@ -44,6 +44,19 @@ def test_children_have_no_capability_and_cannot_get_one(cluster):
             assert int(state["CapBnd"], 16) == 0
 
 
+@needs_root
+def test_the_process_of_a_wire_has_no_more_than_the_others(make_lan_cluster):
+    cluster = make_lan_cluster().up()
+    cluster.run("fault", "set", "network.delay", "node=1", "time=1ms")
+    wire = cluster.events.wait("process.started", name="wire")["pid"]
+    cluster.events.wait("process.sandboxed", process="wire")
+    state = state_of(wire)
+    assert int(state["CapPrm"], 16) == int(state["CapBnd"], 16) == 0
+    assert state["NoNewPrivs"] == "1" and state["Uid"].split()[0] != "0"
+    assert state["Seccomp"] == ("0" if IS_SANITIZED else "2")
+    cluster.run("fault", "clear", "all")
+
+
 @plain_build
 def test_children_may_make_only_the_system_calls_they_need(cluster):
     assert {state_of(pid)["Seccomp"] for pid in children(cluster)} == {"2"}
