@@ -40,7 +40,7 @@ static void write_hits(const struct chart *chart, const char *id, double from, d
     }
 }
 
-/* The rule is written behind its bar, or before it where that leaves the drawing. */
+/* The rule is written behind its bar, before it, or on it: where there is room. */
 static void write_fault(struct chart *chart, size_t index)
 {
     const json_t *event = json_array_get(chart->events, index);
@@ -49,7 +49,7 @@ static void write_fault(struct chart *chart, size_t index)
     double left = chart_x(chart, from), right = chart_x(chart, to);
     long long hits = record_number(find_end(chart, index), "hits");
     char label[200], name[24];
-    bool is_inside;
+    bool fits_behind;
 
     snprintf(name, sizeof(name), "%.20s", id);
     snprintf(label, sizeof(label), "%.120s, %lld hit%s, %.2f s", rule, hits, hits == 1 ? "" : "s",
@@ -57,13 +57,14 @@ static void write_fault(struct chart *chart, size_t index)
     chart_begin_lane(chart, name, NULL, LANE);
     svg_rectangle(chart->file, "fault", left, y + BAR_TOP, right - left, BAR, label);
     write_hits(chart, id, from, to, y);
-    is_inside = right + 8 + svg_width_of(label) > CHART_RIGHT;
-    if (!is_inside)
+    fits_behind = right + 8 + svg_width_of(label) <= CHART_RIGHT;
+    if (fits_behind)
         svg_text(chart->file, "small haloed", right + 6, y + 17, label);
     else if (left - 6 - svg_width_of(label) > CHART_LEFT)
         svg_text(chart->file, "small haloed to-left", left - 6, y + 17, label);
     else
-        svg_text(chart->file, "small haloed", left + 6, y + 17, label);
+        svg_text(chart->file, right - left > svg_width_of(label) ? "small" : "small haloed",
+                 left + 6, y + 17, label);
 }
 
 void chart_write_faults(struct chart *chart)

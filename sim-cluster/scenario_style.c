@@ -56,4 +56,7 @@ const char scenario_style[] =
     /* the list of events */
     ".events td{padding-top:3px;padding-bottom:3px}.events .good td:last-child{color:#1e7f45}"
     ".events .bad td:last-child{color:#b3261e}.events .notable td:last-child{color:#8a5a00}"
-    "@media print{body{padding:0;font-size:12px}h2{break-after:avoid}tr,svg{break-inside:avoid}}";
+    "@media "
+    "print{body{padding:0;font-size:12px}.figures{grid-template-columns:repeat(6,minmax(0,1fr));"
+    "gap:7px}.figures div{padding:6px 8px}.figures b{font-size:14px}.figures "
+    "span{font-size:11px}h2{break-after:avoid}tr,svg{break-inside:avoid}}";

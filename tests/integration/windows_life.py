@@ -16,6 +16,7 @@ from windows import WindowsHost
 from wire import Closed, Silence
 
 BLOCKS = 128  # 64 KiB a request
+DATA = scsi.pattern(BLOCKS * 512)
 TURN = 0.01
 
 
@@ -106,10 +107,11 @@ class Path(threading.Thread):
                     self.work()
                 self.lose()
             attempts += 1
-            if attempts > self.life.registry.portal_retry_count or not self.life.registry.reconnects:
+            registry = self.life.registry
+            if attempts > registry.portal_retry_count or not registry.reconnects:
                 self.has_given_up = True
                 return
-            self.pause(self.seconds(self.life.registry.between_reconnects))
+            self.pause(self.seconds(registry.between_reconnects))
 
     # Coming and going
 
@@ -151,8 +153,7 @@ class Path(threading.Thread):
 
     def send(self):
         if not self.request and not self.reset and self.life.disk.take(self):
-            data = scsi.pattern(BLOCKS * 512)
-            self.request = self.session.start(scsi.write10(0, BLOCKS), write=data)
+            self.request = self.session.start(scsi.write10(0, BLOCKS), write=DATA)
             self.sent_at = time.monotonic()
         registry, now = self.life.registry, time.monotonic()
         if registry.enable_nop_out and not self.nop and (
@@ -207,7 +208,8 @@ class Path(threading.Thread):
 class WindowsLife:
     """Two addresses are two MPIO paths. `speed`: so many times faster than the registry says."""
 
-    def __init__(self, target, addresses, registry=GUIDE, *, speed=1, name="win2016", is_idle=False):
+    def __init__(self, target, addresses, registry=GUIDE, *, speed=1, name="win2016",
+                 is_idle=False):
         self.target, self.registry, self.speed, self.name = target, registry, speed, name
         self.disk, self.is_over, self.broken = Disk(is_idle), threading.Event(), None
         self.paths = [Path(self, address, qualifier) for qualifier, address in enumerate(addresses)]
