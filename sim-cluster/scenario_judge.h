@@ -26,7 +26,7 @@ const struct scenario_expectation *scenario_find_expectation(const char *name);
 char *scenario_check_claim(const struct scenario_claim *claim);
 bool scenario_needs_probe(const struct scenario_claim *claim);
 
-/* How long after the end of the steps the status is looked at once more, in ms; 0: it is not. */
+/* For how long after the end of the steps the status is looked at again, in ms; 0: it is not. */
 int scenario_later_ms(const struct scenario *scenario);
 
 /* Adds "expectations": [{"what", "passed", "evidence"}] and "passed" to the record. */

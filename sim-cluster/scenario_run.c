@@ -13,7 +13,7 @@
 
 #define PROBE_LONGEST "1000000"
 
-enum { PROBE_OPTIONS_MAX = 32, STALL_MS = 20, STEPS_PATIENCE_MS = 30000, LOAD_PATIENCE_MS = 60000 };
+enum { LOOK_MS = 200, PROBE_OPTIONS_MAX = 32, STEPS_PATIENCE_MS = 30000, LOAD_PATIENCE_MS = 60000 };
 
 struct running {
     const struct scenario *scenario;
@@ -279,15 +279,18 @@ static void check_liveness(struct running *running)
                                             missing, running->scenario->back_within_ms));
 }
 
-/* The same status again, when it is to be seen what comes of it. */
+/* The same status again and again, until everybody is seen to move data or the time is over. */
 static void look_later(struct running *running)
 {
     int wait_ms = scenario_later_ms(running->scenario);
+    double end = event_now() + wait_ms / 1000.0;
+    bool is_going_on = !wait_ms;
 
-    if (!wait_ms)
-        return;
-    pass(running, wait_ms);
-    json_object_set_new(running->record, "later", scenario_cluster_status(running->cluster));
+    while (!is_going_on && event_now() < end && !is_interrupted) {
+        pass(running, LOOK_MS);
+        json_object_set_new(running->record, "later", scenario_cluster_status(running->cluster));
+        free(scenario_judge_io_goes_on("", running->record, &is_going_on));
+    }
 }
 
 static void go_through_steps(struct running *running, int seed)
