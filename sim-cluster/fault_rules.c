@@ -174,6 +174,8 @@ void fault_rules_refused(struct fault_rules *rules, int serial, const char *why)
 
     if (rules->supervisor->phase == SUPERVISOR_STARTING)
         supervisor_fail_start(rules->supervisor, why);
+    if (find_serial(&rules->refused, serial))
+        return; /* by another process, too */
     if (!entry || entry->is_accepted)
         log_line(LOG_ERROR, "a fault rule is refused: %s", why);
     if (!entry)
