@@ -12,6 +12,7 @@ import pytest
 from login import Refused
 from node import BUILD
 from scsi import TEST_UNIT_READY
+from wire import DEADLINE
 
 BUSY, CHECK = 0x08, 0x02
 
@@ -260,6 +261,22 @@ def test_a_rule_strikes_once_in_the_whole_cluster(cluster):
     assert [session.command(TEST_UNIT_READY).status for session in sessions] == [BUSY, CHECK]
     assert (fault(cluster, "show", "once")["hits"], fault(cluster, "show", "once")["left"]) == (1, 0)
     cluster.events.wait("fault.cleared", fault="once", reason="it is over")
+
+
+def test_a_rule_that_is_set_while_a_node_starts_strikes_once(cluster):
+    fault(cluster, "set", "node.slow_start", "node=2", "time=800ms", "count=1")
+    mark = cluster.node(2, "kill")
+    start = cluster.spawn("node", 2, "start")
+    cluster.events.wait("process.started", since=mark, node=2, name="target")
+    fault(cluster, "set", "command.status", "id=once", "status=busy", "count=1")
+    assert start.wait(DEADLINE) == 0
+    for volume, node in (("data1", 2), ("data2", 3)):
+        if cluster.controller(volume) != node:
+            cluster.run("target", volume, "move", node)
+    sessions = [cluster.log_in(volume, ready=False) for volume in ("data1", "data2")]
+    assert sessions[0].portal != sessions[1].portal
+    assert [session.command(TEST_UNIT_READY).status for session in sessions].count(BUSY) == 1
+    assert fault(cluster, "show", "once")["left"] == 0
 
 
 def test_a_rule_skips_and_counts_over_all_nodes_and_survives_them(cluster):
