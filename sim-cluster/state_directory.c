@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 60, LOCK_NAP_MS = 50 };
+enum { LOCK_TRIES = 60, ALIVE_SIGHTS = 3, LOCK_NAP_MS = 50 };
 
 char *state_directory_file(const char *path, const char *name)
 {
@@ -79,11 +79,14 @@ static bool is_alive(const char *path)
     return is_connected;
 }
 
-/* 0 or -1. */
+/* 0 or -1. One that was killed a moment ago may seem to listen for another moment. */
 static int lock_when_dead(const char *path, int fd)
 {
+    int seen_alive = 0;
+
     for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
-        if (i == LOCK_TRIES || is_alive(path))
+        seen_alive += is_alive(path);
+        if (i == LOCK_TRIES || seen_alive == ALIVE_SIGHTS)
             return -1;
         nanosleep(&(struct timespec){.tv_nsec = LOCK_NAP_MS * 1000000L}, NULL);
     }
