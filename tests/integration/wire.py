@@ -1,5 +1,6 @@
 """A TCP connection that speaks PDUs, with a deadline on every wait."""
 
+import collections
 import contextlib
 import os
 import select
@@ -11,6 +12,7 @@ from pdu import BHS_SIZE, Pdu, crc32c
 
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
 DEADLINE = 10 * PATIENCE
+TRACE = 1000  # PDUs that are remembered
 
 
 class Closed(Exception):
@@ -38,7 +40,7 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.address, self.port = address, port
         self.header_digest = self.data_digest = False
-        self.trace = []
+        self.trace = collections.deque(maxlen=TRACE)
         self._buffer = bytearray()
 
     def send_raw(self, data, deadline=DEADLINE):
