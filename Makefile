@@ -38,15 +38,15 @@ UNIT_TESTS  := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_
 PROGRAMS    := $(O)/target $(O)/portalgroup $(O)/sim-cluster
 
 # Goals that a bare machine starts with install what is missing first.
-FIRST := $(if $(filter run demo scenarios test bench bench-% profile vm-%,$(MAKECMDGOALS)),deps)
+FIRST := $(if $(filter run demo scenarios test bench bench-% profile vm vm-%,$(MAKECMDGOALS)),deps)
 PACKAGES += $(if $(filter bench bench-% profile,$(MAKECMDGOALS)),tgt valgrind)
 PACKAGES += $(if $(filter test,$(MAKECMDGOALS)),$(if $(shell command -v npm),,npm))
-PACKAGES += $(if $(filter vm-%,$(MAKECMDGOALS)),qemu-system-x86 ipxe-qemu mmdebstrap cpio dnsmasq-base)
+PACKAGES += $(if $(filter vm vm-%,$(MAKECMDGOALS)),qemu-system-x86 ipxe-qemu mmdebstrap cpio dnsmasq-base)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-veth bench-instructions bench-failover \
-        bench-faults bench-libiscsi bench-random bench-scale profile vm-image vm-test asan layers format install clean
+        bench-faults bench-libiscsi bench-random bench-scale profile vm vm-image vm-test asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -111,6 +111,10 @@ $(O)/powershell/ready: tests/powershell/package.json tests/powershell/package-lo
 VM_TESTS ?= tests/vm
 vm-image: $(FIRST)
 	@tests/vm/image.py $(O)/vm
+
+vm: $(FIRST)
+	@tests/vm/image.py $(O)/vm
+	@BUILD=$(O) tests/vm/shell.py
 
 vm-test: $(FIRST) all
 	@tests/vm/image.py $(O)/vm || true

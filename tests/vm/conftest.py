@@ -56,8 +56,11 @@ def lab():
     if not (BUILD / "sim-cluster").exists():
         pytest.fail(f"{BUILD}/sim-cluster does not exist: run make")
     lab = Lab()
-    yield lab
-    lab.finish()
+    try:
+        lab.connect()
+        yield lab
+    finally:
+        lab.finish()
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ class Guest:
         return done
 
     def start(self, command):
-        """A command in the background; finish() takes what this gives."""
+        """A command in the background; finish_job() takes what this gives."""
         job = f"/run/job{next(self.jobs)}"
         self.run(f"mkfifo {job}.end; (bash -c {shlex.quote(command)} >{job}.output 2>&1; echo $? >{job}.end) "
                  "</dev/null >/dev/null 2>&1 &")

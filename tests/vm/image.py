@@ -6,6 +6,7 @@ Owns what is in the image; reused until the recipe (this file and guest/) change
 
 import hashlib
 import lzma
+import os
 import pathlib
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ PROGRAMS = ["bin/bash", "bin/busybox", "bin/kmod", "bin/ip", "bin/mount", "bin/u
             "usr/bin/sg_persist", "usr/bin/sg_readcap", "usr/bin/sg_turs", "usr/bin/sg_map", "usr/bin/sg_reset",
             "usr/bin/sg_get_lba_status", "lib/udev/scsi_id", "lib/udev/ata_id"]
 LINKS = {"sbin/modprobe": "/bin/kmod", "sbin/depmod": "/bin/kmod", "sbin/mkfs.ext4": "mke2fs",
-         "sbin/fsck.ext4": "e2fsck", "bin/systemctl": "busybox", "lib/systemd/systemd-udevd": "/bin/udevadm"}
+         "sbin/fsck.ext4": "e2fsck", "lib/systemd/systemd-udevd": "/bin/udevadm"}
 TREES = ["etc/iscsi", "etc/mke2fs.conf", "lib/udev/rules.d", "lib/multipath"]
 MODULES = ["virtio_pci", "virtio_net", "virtio_console", "iscsi_tcp", "sd_mod", "sg", "dm_multipath", "dm_round_robin",
            "dm_service_time", "scsi_dh_alua", "ext4", "xfs", "crc32c_generic", "crc32c_intel", "crct10dif_common"]
@@ -120,7 +121,7 @@ def fill(root, image, directory):
         (image / name).symlink_to("/run")
     copy_programs(root, image)
     copy_modules(root, image, kernel.name.partition("-")[2])
-    for name in ("init", "agent"):
+    for name in ("init", "agent", "shell"):
         shutil.copy2(HERE / "guest" / name, image / name)
     shutil.copy(HERE / "guest/multipath.conf", image / "etc/multipath.conf")
     (image / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
@@ -150,4 +151,6 @@ def build(directory):
 if __name__ == "__main__":
     where = pathlib.Path(sys.argv[1])
     if not is_current(where):
+        if os.geteuid():
+            raise SystemExit("the guest is built as root, in a directory of its own: sudo make vm-image")
         build(where)

@@ -70,6 +70,8 @@ class Lab:
         self.inside = ["nsenter", f"--net=/run/netns/{self.name}"]
         self.taps, self.guests = {network: [] for network in NETWORKS}, []
         ip("netns", "add", self.name)
+
+    def connect(self):
         self.ip("link", "set", "lo", "up")
         self.cards = [self.add_taps(number) for number in (1, 2, 3)]  # the third is for a machine that has no disk
 

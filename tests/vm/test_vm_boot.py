@@ -21,8 +21,8 @@ def install(cluster, path):
 def dhcp_server(cluster, home):
     """Tells machines on network a to start from the target at the floating IP."""
     return subprocess.Popen([
-        *cluster.lab.inside, "setpriv", "--pdeathsig", "KILL", "dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground",
-        "--port=0", f"--interface={cluster.bridge('a')}", "--bind-interfaces", "--user=root",
+        *cluster.lab.inside, "setpriv", "--pdeathsig", "KILL", "dnsmasq", "--conf-file=/dev/null",
+        "--keep-in-foreground", "--port=0", f"--interface={cluster.bridge('a')}", "--bind-interfaces", "--user=root",
         f"--pid-file={home / 'dnsmasq.pid'}", f"--dhcp-leasefile={home / 'leases'}", "--log-facility=/dev/null",
         f"--dhcp-range={NET}.1.60,{NET}.1.69,255.255.255.0",
         f"--dhcp-option-force=17,iscsi:{cluster.floating_ip}::::{TARGET}"])
