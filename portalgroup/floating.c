@@ -203,18 +203,20 @@ static void take_map(void *owner, int64_t id, json_t *request)
 {
     struct floating *floating = owner;
     const char *error = NULL;
-    struct map *map = map_decode(request, &error), *old = floating->map;
+    struct map *old = floating->map;
+    struct map *map = floating->is_started ? map_follow(old, request, &error) : NULL;
     char where[ADDRESS_TEXT_SIZE];
     int code;
 
-    if (!map || !floating->is_started || (old && map->generation <= old->generation)) {
-        child_refuse(floating->child, id, "%s",
-                     error ? error : "the map is older than the one in force");
-        map_free(map);
+    if (!map) {
+        child_refuse(floating->child, id, "%s", error ? error : "not started");
         return;
     }
     floating->map = map;
-    map_free(old);
+    if (map != old) {
+        map_free(old);
+        memory_return();
+    }
     code = listen_once(floating);
     if (code)
         child_refuse(floating->child, id, "cannot listen on %s: %s",

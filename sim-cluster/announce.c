@@ -7,6 +7,7 @@
 #include "target/base/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct announcement {
     struct node *node;       /* borrowed */
@@ -38,6 +39,8 @@ static void on_target_replied(void *owner, json_t *reply, const char *error)
     struct node *node = announcement->node;
 
     count_reply(node->supervisor);
+    if (reply && error)
+        announcement->process->map_sent = 0; /* whatever it has: the next one is whole */
     if (!error) {
         node_join(node);
         moves_node_applied(node, announcement->generation, json_object_get(reply, "failed"));
@@ -58,6 +61,8 @@ static void on_holder_replied(void *owner, json_t *reply, const char *error)
     struct process *process = announcement->process;
 
     count_reply(announcement->node->supervisor);
+    if (reply && error)
+        process->map_sent = 0;
     if (!error)
         moves_holder_applied(announcement->node, process->subject);
     else if (reply)
@@ -67,26 +72,90 @@ static void on_holder_replied(void *owner, json_t *reply, const char *error)
     free(announcement);
 }
 
-static void send_map(struct node *node, struct process *process, enum map_reader reader)
+/* Many processes have the same map and are sent the same change. */
+struct text {
+    struct list link;
+    enum map_reader reader;
+    int64_t since;
+    char *json; /* owned */
+    size_t length;
+};
+
+static const struct text *get_text(struct list *texts, const struct cluster *cluster,
+                                   enum map_reader reader, int64_t since)
+{
+    struct text *text;
+    json_t *map;
+
+    LIST_FOR_EACH (link, texts) {
+        text = container_of(link, struct text, link);
+        if (text->reader == reader && text->since == since)
+            return text;
+    }
+    map = map_build_change(cluster, reader, since);
+    text = memory_new(sizeof(*text));
+    *text = (struct text){.reader = reader, .since = since};
+    text->json = json_dumps(map, JSON_COMPACT);
+    text->length = strlen(text->json);
+    json_decref(map);
+    list_append(texts, &text->link);
+    return text;
+}
+
+static void free_texts(struct list *texts)
+{
+    LIST_FOR_EACH_SAFE (link, texts) {
+        struct text *text = container_of(link, struct text, link);
+
+        list_remove(link);
+        free(text->json);
+        free(text);
+    }
+}
+
+static void send_map(struct node *node, struct process *process, struct list *texts)
 {
     struct cluster *cluster = &node->supervisor->cluster;
+    enum map_reader reader = process->subject ? MAP_FOR_PORTALGROUP : MAP_FOR_TARGET;
     struct announcement *announcement = memory_new(sizeof(*announcement));
+    const struct text *text = get_text(texts, cluster, reader, process->map_sent);
 
     *announcement = (struct announcement){node, process, cluster->generation};
     node->supervisor->announcing++;
-    process_request(process, map_build(cluster, reader), NODE_MAP_DEADLINE_S,
-                    reader == MAP_FOR_TARGET ? on_target_replied : on_holder_replied, announcement);
+    process->wants_map = false;
+    process->map_sent = cluster->generation;
+    if (reader == MAP_FOR_TARGET)
+        node->announced = cluster->generation;
+    process_request_text(process, text->json, text->length, NODE_MAP_DEADLINE_S,
+                         reader == MAP_FOR_TARGET ? on_target_replied : on_holder_replied,
+                         announcement);
 }
 
-void announce_to_node(struct node *node)
+void announce_to_process(struct node *node, struct process *process)
 {
-    node->announced = node->supervisor->cluster.generation;
-    send_map(node, node->target, MAP_FOR_TARGET);
+    process->wants_map = true;
+    node->supervisor->maps_wanted = true;
 }
 
-void announce_to_holder(struct node *node, struct process *process)
+void announce_wanted(struct supervisor *supervisor)
 {
-    send_map(node, process, MAP_FOR_PORTALGROUP);
+    struct list texts;
+
+    if (!supervisor->maps_wanted)
+        return;
+    supervisor->maps_wanted = false;
+    list_init(&texts);
+    for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
+        struct node *node = &supervisor->nodes[i];
+
+        LIST_FOR_EACH (link, &node->processes) {
+            struct process *process = container_of(link, struct process, link);
+
+            if (process->wants_map)
+                send_map(node, process, &texts);
+        }
+    }
+    free_texts(&texts);
 }
 
 static bool is_listening(const struct node *node)
@@ -107,18 +176,21 @@ void announce_to_targets(struct supervisor *supervisor)
     supervisor->targets_stale = false;
     supervisor->cluster.generation++;
     stamp_assignments(&supervisor->cluster);
+    map_stamp(&supervisor->cluster);
     for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
         struct node *node = &supervisor->nodes[i];
 
         if (node->target && is_listening(node))
-            announce_to_node(node);
+            announce_to_process(node, node->target);
     }
+    announce_wanted(supervisor);
 }
 
 void announce_published(struct supervisor *supervisor)
 {
     supervisor->published_stale = false;
     supervisor->cluster.generation++;
+    map_stamp(&supervisor->cluster);
     for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
         struct node *node = &supervisor->nodes[i];
 
@@ -126,7 +198,8 @@ void announce_published(struct supervisor *supervisor)
             struct process *process = container_of(link, struct process, link);
 
             if (process->subject && !process->is_expected && is_listening(node))
-                announce_to_holder(node, process);
+                announce_to_process(node, process);
         }
     }
+    announce_wanted(supervisor);
 }

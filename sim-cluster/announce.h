@@ -8,6 +8,7 @@
 void announce_to_targets(struct supervisor *supervisor);
 void announce_published(struct supervisor *supervisor);
 
-/* The present generation to a process that has just been started. */
-void announce_to_node(struct node *node);
-void announce_to_holder(struct node *node, struct process *process);
+/* The present generation to a process that has just been started, with the next announcement or at
+ * the end of the turn. */
+void announce_to_process(struct node *node, struct process *process);
+void announce_wanted(struct supervisor *supervisor);

@@ -18,6 +18,14 @@ struct cluster_node {
     int target_count; /* that it is controller of */
 };
 
+/* What a map says of a target that may change. */
+struct target_view {
+    uint64_t size;
+    int controller, former;
+    double moved_at;
+    int64_t changed; /* the generation of the map that said so first */
+};
+
 enum target_phase {
     TARGET_NOWHERE,   /* no node has its volume */
     TARGET_OPENING,   /* a controller is chosen and has not answered yet */
@@ -40,6 +48,7 @@ struct cluster_target {
     uint64_t refused; /* bit n: node n of the cluster could not open it, this time round */
     uint64_t told;    /* bit n: and that was said */
     char *problem;    /* owned: why it could not; NULL: it was opened */
+    struct target_view views[2];               /* of the last map, one a reader of it (map.h) */
     double stopped_at, may_place_at, retry_at; /* loop time, seconds; 0: not set */
 };
 
@@ -78,6 +87,7 @@ struct cluster {
     struct cluster_pool *pools;
     struct cluster_export *exports; /* exports.h */
     size_t export_count;
+    int64_t exports_changed; /* the first generation of the map with the present ones */
     struct cluster_node *nodes;
     struct cluster_target *targets;
     struct name_index volumes, target_names; /* numbers of targets */

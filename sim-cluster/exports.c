@@ -45,6 +45,7 @@ bool exports_add(struct cluster *cluster, int target, int group, const char *ini
     *export = (struct cluster_export){
         .target = target, .group = group, .initiator = memory_copy_text(initiator)};
     chain(cluster, cluster->export_count - 1);
+    cluster->exports_changed = cluster->generation + 1;
     return true;
 }
 
@@ -59,6 +60,7 @@ size_t exports_remove(struct cluster *cluster, int target, int group, const char
             cluster->exports[kept++] = cluster->exports[i];
     }
     cluster->export_count = kept;
+    cluster->exports_changed = cluster->generation + 1;
     chain_all(cluster);
     return before - kept;
 }

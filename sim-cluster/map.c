@@ -1,7 +1,5 @@
 #include "sim-cluster/map.h"
 
-enum { PHYSICAL_BLOCK_SIZE = 4096 };
-
 json_t *map_node(int number)
 {
     return number ? json_integer(number) : json_null();
@@ -82,25 +80,87 @@ static int controller_for(const struct cluster_target *target, enum map_reader r
     return is_assigned ? target->controller : 0;
 }
 
+static struct target_view view_of(const struct cluster_target *target, enum map_reader reader)
+{
+    return (struct target_view){
+        .size = target->size,
+        .controller = controller_for(target, reader),
+        .former = target->former,
+        .moved_at = target->moved_at,
+    };
+}
+
+/* Of a change; what is not said is none. */
+static json_t *describe_view(const struct cluster_target *target, enum map_reader reader)
+{
+    struct target_view view = view_of(target, reader);
+    json_t *json = json_pack("{s:s, s:I, s:o}", "name", target->config->target, "size",
+                             (json_int_t)view.size, "controller", map_node(view.controller));
+
+    if (view.former)
+        json_object_set_new(json, "former", map_node(view.former));
+    if (view.moved_at > 0)
+        json_object_set_new(json, "moved", json_real(view.moved_at));
+    return json;
+}
+
+static json_t *describe_target(const struct cluster_target *target, enum map_reader reader)
+{
+    const struct volume_config *volume = target->config;
+    json_t *json = describe_view(target, reader);
+
+    json_object_set_new(json, "volume", json_string(volume->name));
+    json_object_set_new(json, "block_size", json_integer(volume->block_size));
+    if (volume->is_read_only)
+        json_object_set_new(json, "read_only", json_true());
+    if (!volume->is_thin)
+        json_object_set_new(json, "thin", json_false());
+    if (volume->is_removable)
+        json_object_set_new(json, "removable", json_true());
+    if (volume->pool)
+        json_object_set_new(json, "pool", json_string(volume->pool));
+    return json;
+}
+
 static json_t *targets(const struct cluster *cluster, enum map_reader reader)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < cluster->target_count; i++) {
-        const struct cluster_target *target = &cluster->targets[i];
-        const struct volume_config *volume = target->config;
-        int controller = controller_for(target, reader);
-
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:I, s:i, s:i, s:o, s:b, s:b, s:b, s:s*, s:o, s:f}", "name",
-                      volume->target, "volume", volume->name, "size", (json_int_t)target->size,
-                      "block_size", volume->block_size, "physical_block_size", PHYSICAL_BLOCK_SIZE,
-                      "controller", map_node(controller), "read_only", volume->is_read_only, "thin",
-                      volume->is_thin, "removable", volume->is_removable, "pool", volume->pool,
-                      "former", map_node(target->former), "moved", target->moved_at));
-    }
+    for (size_t i = 0; i < cluster->target_count; i++)
+        json_array_append_new(list, describe_target(&cluster->targets[i], reader));
     return list;
+}
+
+static json_t *changed_targets(const struct cluster *cluster, enum map_reader reader, int64_t since)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < cluster->target_count; i++)
+        if (cluster->targets[i].views[reader].changed > since)
+            json_array_append_new(list, describe_view(&cluster->targets[i], reader));
+    return list;
+}
+
+static bool is_same_view(const struct target_view *a, const struct target_view *b)
+{
+    return a->size == b->size && a->controller == b->controller && a->former == b->former &&
+           a->moved_at == b->moved_at;
+}
+
+void map_stamp(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->target_count; i++) {
+        struct cluster_target *target = &cluster->targets[i];
+
+        for (enum map_reader reader = MAP_FOR_TARGET; reader <= MAP_FOR_PORTALGROUP; reader++) {
+            struct target_view view = view_of(target, reader);
+
+            if (is_same_view(&view, &target->views[reader]))
+                continue;
+            view.changed = cluster->generation;
+            target->views[reader] = view;
+        }
+    }
 }
 
 static void set_chap(json_t *initiator, const char *key, const struct chap_config *chap)
@@ -174,4 +234,14 @@ json_t *map_build(const struct cluster *cluster, enum map_reader reader)
                      "pools", pools(cluster), "portal_groups", portal_groups(cluster), "targets",
                      targets(cluster, reader), "initiators", initiators(cluster), "exports",
                      exports(cluster));
+}
+
+json_t *map_build_change(const struct cluster *cluster, enum map_reader reader, int64_t since)
+{
+    if (!since || since < cluster->exports_changed)
+        return map_build(cluster, reader);
+    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "request", "map", "generation",
+                     (json_int_t)cluster->generation, "base", (json_int_t)since, "pools",
+                     pools(cluster), "portal_groups", portal_groups(cluster), "targets",
+                     changed_targets(cluster, reader, since));
 }

@@ -12,6 +12,12 @@ enum map_reader { MAP_FOR_TARGET, MAP_FOR_PORTALGROUP };
 /* An owned `map` request, without an id. */
 json_t *map_build(const struct cluster *cluster, enum map_reader reader);
 
+/* What differs from the map of generation `since`, for one who has that; all of it when it must be:
+ * `since` 0, or other exports. */
+json_t *map_build_change(const struct cluster *cluster, enum map_reader reader, int64_t since);
+/* A new generation begins: notes which targets differ from the one before. */
+void map_stamp(struct cluster *cluster);
+
 /* Owned: its name and size. */
 json_t *map_pool(const struct cluster_pool *pool);
 

@@ -153,7 +153,7 @@ void node_start(struct node *node)
     send_start(
         node, node->target,
         json_pack("{s:o}", "volumes", json_sprintf("%s/volumes", node->supervisor->directory)));
-    announce_to_node(node);
+    announce_to_process(node, node->target);
 }
 
 int node_hold(struct node *node, struct cluster_floating_ip *floating)
@@ -179,6 +179,6 @@ int node_hold(struct node *node, struct cluster_floating_ip *floating)
     send_start(node, process,
                json_pack("{s:s, s:i, s:s}", "floating_ip", host, "port", address->port,
                          "portal_group", group));
-    announce_to_holder(node, process);
+    announce_to_process(node, process);
     return 0;
 }

@@ -241,8 +241,8 @@ void process_free(struct process *process)
     free(internals);
 }
 
-void process_request(struct process *process, json_t *message, double deadline_s,
-                     process_replied *on_replied, void *owner)
+static json_int_t begin_request(struct process *process, double deadline_s,
+                                process_replied *on_replied, void *owner)
 {
     struct process_internals *internals = process->internals;
     struct request *request = memory_new(sizeof(*request));
@@ -254,11 +254,34 @@ void process_request(struct process *process, json_t *message, double deadline_s
     ev_timer_init(&request->deadline, on_deadline, deadline_s, 0);
     ev_timer_start(internals->loop, &request->deadline);
     list_append(&internals->requests, &request->link);
-    json_object_set_new(message, "id", json_integer(request->id));
-    if (internals->control)
-        control_send(internals->control, message);
+    return request->id;
+}
+
+void process_request(struct process *process, json_t *message, double deadline_s,
+                     process_replied *on_replied, void *owner)
+{
+    json_int_t id = begin_request(process, deadline_s, on_replied, owner);
+
+    json_object_set_new(message, "id", json_integer(id));
+    if (process->internals->control)
+        control_send(process->internals->control, message);
     else
         json_decref(message); /* it is about to end, and that answers */
+}
+
+void process_request_text(struct process *process, const char *text, size_t length,
+                          double deadline_s, process_replied *on_replied, void *owner)
+{
+    struct control *control = process->internals->control;
+    char id[32];
+    int id_length = snprintf(id, sizeof(id), "{\"id\":%lld,",
+                             (long long)begin_request(process, deadline_s, on_replied, owner));
+
+    if (!control)
+        return;
+    control_append(control, id, (size_t)id_length);
+    control_append(control, text + 1, length - 1);
+    control_append(control, "\n", 1);
 }
 
 void process_signal(struct process *process, int signal)

@@ -36,6 +36,8 @@ struct process {
     double heard_at;  /* loop time of its last message */
     bool is_pinged;   /* a ping is on its way */
     bool is_expected; /* to end */
+    bool wants_map;   /* the present one is to be sent */
+    int64_t map_sent; /* generation of the last map it was sent; 0: it needs a whole one */
     bool is_ended;    /* on_ended comes next */
     struct process_internals *internals;
 };
@@ -59,6 +61,10 @@ void process_free(struct process *process);
  */
 void process_request(struct process *process, json_t *request, double deadline_s,
                      process_replied *on_replied, void *owner);
+
+/* The same for a request that many are sent: the text of a JSON object without an id. */
+void process_request_text(struct process *process, const char *text, size_t length,
+                          double deadline_s, process_replied *on_replied, void *owner);
 
 /* SIGKILL, SIGSTOP, SIGCONT: never to another process that got the same number. */
 void process_signal(struct process *process, int signal);

@@ -63,7 +63,8 @@ static bool is_all_placed(const struct supervisor *supervisor)
 /* Does every process know? */
 static bool is_all_told(const struct supervisor *supervisor)
 {
-    return !supervisor->targets_stale && !supervisor->published_stale && !supervisor->announcing;
+    return !supervisor->targets_stale && !supervisor->published_stale && !supervisor->maps_wanted &&
+           !supervisor->announcing;
 }
 
 static bool has_processes(const struct supervisor *supervisor)
@@ -136,6 +137,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
         announce_to_targets(supervisor);
     if (supervisor->published_stale)
         announce_published(supervisor);
+    announce_wanted(supervisor);
     pending_turn(supervisor);
 }
 

@@ -59,6 +59,7 @@ struct supervisor {
     struct hosts hosts;
     enum supervisor_phase phase;
     bool targets_stale, published_stale; /* maps to be sent */
+    bool maps_wanted;                    /* by processes that have just been started */
     bool has_unplaced; /* some target may have no node, or waits to be asked for */
     int announcing;    /* maps on their way */
     ev_prepare turn;

@@ -113,25 +113,29 @@ static void take_map(void *owner, int64_t id, json_t *request)
 {
     struct node *node = owner;
     const char *error = NULL;
-    struct map *map = map_decode(request, &error), *old = node->service.map;
+    struct map *old = node->service.map;
+    struct map *map = node->is_started ? map_follow(old, request, &error) : NULL;
+    bool is_new = map != old;
     char where[ADDRESS_TEXT_SIZE];
     struct address failed;
     int code = 0;
 
-    if (!map || !node->is_started || (old && map->generation <= old->generation)) {
-        child_refuse(node->child, id, "%s",
-                     error ? error : "the map is older than the one in force");
-        map_free(map);
+    if (!map) {
+        child_refuse(node->child, id, "%s", error ? error : "not started");
         return;
     }
     node->service.map = map;
     pools_follow(&node->pools, map, node->directory);
-    end_forbidden(node);
+    if (is_new)
+        end_forbidden(node);
     leave_moved(node);
     leave_answer_map(node); /* what an earlier one opened is open; what it closed is on its way */
     node->map_failed = open_volumes(node);
-    follow_map(node, old);
-    map_free(old);
+    follow_map(node, is_new ? old : NULL);
+    if (is_new) {
+        map_free(old);
+        memory_return();
+    }
     if (!node->is_isolated)
         code = portals_apply(&node->portals, node->loop, map, node->service.node, on_accepted, node,
                              &failed);

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PENDING_MAX = 64 << 20, READ_SIZE = 64 << 10 };
+enum { PENDING_MAX = 64 << 20, READ_SIZE = 64 << 10, KEPT_MAX = 1 << 20 };
 
 static void end(struct control *control, const char *reason)
 {
@@ -68,6 +68,13 @@ static bool deliver_first(struct control *control, size_t length)
     return goes_on;
 }
 
+/* What one long line took is not kept. */
+static void shrink(struct buffer *buffer)
+{
+    if (!buffer->length && buffer->capacity > KEPT_MAX)
+        buffer_free(buffer);
+}
+
 static void deliver_lines(struct control *control)
 {
     size_t length;
@@ -81,6 +88,7 @@ static void deliver_lines(struct control *control)
     }
     if (control->in.length > PENDING_MAX)
         end(control, "sent a line that is too long");
+    shrink(&control->in);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -110,6 +118,7 @@ static int write_some(struct control *control)
             return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         buffer_take(&control->out, (size_t)sent);
     }
+    shrink(&control->out);
     return 0;
 }
 

@@ -45,7 +45,7 @@ void control_set_on_line(struct control *control, control_line *on_line);
  */
 void control_send(struct control *control, json_t *message);
 
-/* A line with its newline, which leaves before the loop rests: many of one turn leave together. */
+/* A line, or parts of one, which leaves before the loop rests: many of one turn leave together. */
 void control_append(struct control *control, const char *line, size_t length);
 
 /* Writes out what is pending, waiting for the peer up to `timeout_ms`: for the last words before

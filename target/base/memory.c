@@ -1,5 +1,6 @@
 #include "target/base/memory.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,4 +40,9 @@ char *memory_format(const char *format, ...)
         text = NULL;
     va_end(arguments);
     return insist(text);
+}
+
+void memory_return(void)
+{
+    malloc_trim(0);
 }

@@ -9,7 +9,7 @@
 /* One decoder a kind of element: 0, or -1 when the element is not as it should be. */
 typedef int decode_element(struct map *map, json_t *json, void *element);
 
-static const char *text_of(json_t *json, const char *key)
+static const char *text_of(const json_t *json, const char *key)
 {
     return json_string_value(json_object_get(json, key));
 }
@@ -78,7 +78,8 @@ static bool is_word(json_t *json, const char *key, const char *word)
 }
 
 /* *value is the word's place among `words`; a key that is absent leaves it alone. */
-static int decode_word(json_t *json, const char *key, const char *const *words, unsigned *value)
+static int decode_word(const json_t *json, const char *key, const char *const *words,
+                       unsigned *value)
 {
     const char *word = text_of(json, key);
 
@@ -91,7 +92,7 @@ static int decode_word(json_t *json, const char *key, const char *const *words, 
     return json_object_get(json, key) ? -1 : 0;
 }
 
-static int decode_alua(json_t *json, struct map_portal_group *group)
+int map_decode_alua(const json_t *json, struct map_portal_group *group)
 {
     static const char *const modes[] = {"off", "implicit", "explicit", NULL};
     static const char *const states[] = {"optimized",   "non_optimized", "standby",
@@ -114,7 +115,7 @@ static int decode_group(struct map *map, json_t *json, void *element)
     group->redirects_before_auth = is_word(json, "redirect", "before_auth");
     group->redirects_for_good = is_word(json, "redirect_status", "permanent");
     group->discovery_needs_chap = is_word(json, "discovery_chap", "required");
-    if (!group->name || decode_alua(json, group) ||
+    if (!group->name || map_decode_alua(json, group) ||
         decode_array(map, json_object_get(json, "floating_ips"), sizeof(*group->floating_ips),
                      (void **)&group->floating_ips, &group->floating_ip_count, decode_floating_ip))
         return -1;

@@ -1,7 +1,7 @@
 /* The cluster map as a process of a node sees it: portal groups, their portals and floating IPs,
- * targets, initiators and exports, all of one generation. Comes from the supervisor as JSON and
- * never changes afterwards. Knows who may see what; where a login is sent is decided by those who
- * serve it. */
+ * targets, initiators and exports, all of one generation. Comes from the supervisor as JSON, whole
+ * or as the change of one that is in force. Knows who may see what; where a login is sent is
+ * decided by those who serve it. */
 #pragma once
 
 #include "target/base/address.h"
@@ -91,6 +91,12 @@ struct map {
 /* NULL: *error says in one sentence what is wrong; borrowed. */
 struct map *map_decode(json_t *json, const char **error);
 void map_free(struct map *map);
+/* The map in force after a `map` request: `map` itself when the request says what changes in it
+ * (without what is configured: names, exports, initiators), else a new one. `map` may be NULL and
+ * stays the caller's. NULL: *error says in one sentence why the old one stays. */
+struct map *map_follow(struct map *map, json_t *json, const char **error);
+/* What is said of asymmetric access; 0, or -1: it is malformed. */
+int map_decode_alua(const json_t *json, struct map_portal_group *group);
 
 /* Names of targets and initiators are compared without regard to case (RFC 7143 4.2.7.1). */
 const struct map_portal_group *map_find_group(const struct map *map, const char *name);

@@ -1,4 +1,5 @@
 /* What the children are told, and when. */
+#include "sim-cluster/exports.h"
 #include "sim-cluster/map.h"
 
 #include <check.h>
@@ -80,6 +81,42 @@ START_TEST(initiators_are_sent_only_where_the_volume_is_open)
 }
 END_TEST
 
+/* How many targets a change tells of; -1: it is a whole map. */
+static int told_since(int64_t since)
+{
+    json_t *map = map_build_change(&cluster, MAP_FOR_TARGET, since);
+    int count = json_object_get(map, "exports")
+                    ? -1
+                    : (int)json_array_size(json_object_get(map, "targets"));
+
+    json_decref(map);
+    return count;
+}
+
+START_TEST(a_change_tells_what_is_different_since_and_no_more)
+{
+    cluster.generation = 2;
+    map_stamp(&cluster);
+    ck_assert_int_eq(told_since(0), -1);
+    cluster.targets[0].phase = TARGET_OPENING;
+    cluster.targets[0].controller = 2;
+    cluster.generation = 3;
+    map_stamp(&cluster);
+    ck_assert_int_eq(told_since(2), 1);
+    cluster.generation = 4;
+    map_stamp(&cluster);
+    ck_assert_int_eq(told_since(3), 0);
+    ck_assert_int_eq(told_since(2), 1);
+    exports_add(&cluster, 0, 0, "iqn.b:one");
+    cluster.generation = 5;
+    map_stamp(&cluster);
+    ck_assert_int_eq(told_since(4), -1);
+    cluster.generation = 6;
+    map_stamp(&cluster);
+    ck_assert_int_eq(told_since(5), 0);
+}
+END_TEST
+
 START_TEST(a_draining_or_failed_node_is_given_nothing)
 {
     cluster.nodes[0].state = NODE_DRAINING;
@@ -129,6 +166,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_loop_test(tests, initiators_are_sent_only_where_the_volume_is_open, 0,
                         sizeof(phases) / sizeof(*phases));
+    tcase_add_test(tests, a_change_tells_what_is_different_since_and_no_more);
     tcase_add_test(tests, a_draining_or_failed_node_is_given_nothing);
     tcase_add_test(tests, a_floating_ip_prefers_a_portal_in_its_own_subnet);
     tcase_add_test(tests, what_somebody_wants_goes_first_while_it_can);

@@ -276,6 +276,61 @@ START_TEST(settings_have_defaults)
 }
 END_TEST
 
+static struct map *follow(const char *change)
+{
+    char *text = strdup(change), *quote;
+    const char *error = NULL;
+    struct map *next;
+    json_t *json;
+
+    while ((quote = strchr(text, '\'')))
+        *quote = '"';
+    json = json_loads(text, 0, NULL);
+    ck_assert_ptr_nonnull(json);
+    next = map_follow(map, json, &error);
+    ck_assert_int_eq(!next, error != NULL);
+    json_decref(json);
+    free(text);
+    return next;
+}
+
+START_TEST(a_change_brings_the_map_up_to_date)
+{
+    ck_assert_ptr_eq(follow("{'base': 7, 'generation': 9, 'portal_groups': [{'name': 'poc',"
+                            " 'alua_state': 'standby', 'floating_ips': [{'node': null},"
+                            " {'node': 1}]}], 'targets': [{'name': 'iqn.t:data2', 'size': 40960,"
+                            " 'controller': 2, 'former': 1, 'moved': 12.5}]}"),
+                     map);
+    const struct map_target *target = map_find_target(map, "iqn.t:data2");
+
+    ck_assert_uint_eq(map->generation, 9);
+    ck_assert_int_eq(poc->floating_ips[0].node, MAP_NO_NODE);
+    ck_assert_int_eq(poc->floating_ips[1].node, 1);
+    ck_assert_int_eq(poc->alua_state, MAP_STANDBY);
+    ck_assert_int_eq(target->controller, 2);
+    ck_assert_int_eq(target->former, 1);
+    ck_assert_uint_eq(target->size, 40960);
+    ck_assert_int_eq(map_find_target(map, "iqn.t:data1")->controller, 1);
+}
+END_TEST
+
+static const char *const wrong_changes[] = {
+    "{'base': 6, 'generation': 9}",
+    "{'base': 7, 'generation': 9, 'targets': [{'name': 'iqn.t:none', 'size': 512}]}",
+    "{'base': 7, 'generation': 9, 'targets': [{'name': 'iqn.t:data1', 'size': 0}]}",
+    "{'base': 7, 'generation': 9, 'portal_groups': [{'name': 'none', 'floating_ips': []}]}",
+    "{'base': 7, 'generation': 9, 'portal_groups': [{'name': 'poc', 'floating_ips': []}]}",
+    "{'base': 7, 'generation': 9, 'pools': [{'name': 'none', 'size': 1}]}",
+    "{'generation': 7}",
+};
+
+START_TEST(a_change_of_something_else_is_refused)
+{
+    ck_assert_ptr_null(follow(wrong_changes[_i]));
+    ck_assert_uint_eq(map->generation, 7);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("map");
@@ -290,6 +345,8 @@ int main(void)
     tcase_add_test(tests, a_list_has_what_the_initiator_may_use);
     tcase_add_test(tests, a_portal_belongs_to_the_group_of_its_node);
     tcase_add_test(tests, settings_have_defaults);
+    tcase_add_test(tests, a_change_brings_the_map_up_to_date);
+    tcase_add_loop_test(tests, a_change_of_something_else_is_refused, 0, ROWS(wrong_changes));
     suite_add_tcase(suite, tests);
     return unit_run(suite);
 }
