@@ -213,10 +213,8 @@ static void take_map(void *owner, int64_t id, json_t *request)
         return;
     }
     floating->map = map;
-    if (map != old) {
+    if (map != old)
         map_free(old);
-        memory_return();
-    }
     code = listen_once(floating);
     if (code)
         child_refuse(floating->child, id, "cannot listen on %s: %s",

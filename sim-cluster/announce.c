@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TARGETS_PER_S = 500 }; /* that a node opens on a busy machine, at least */
+
 struct announcement {
     struct node *node;       /* borrowed */
     struct process *process; /* borrowed: alive when its replies come */
@@ -113,6 +115,12 @@ static void free_texts(struct list *texts)
     }
 }
 
+/* A node may have to open many volumes. */
+static double deadline_s(const struct cluster *cluster)
+{
+    return NODE_MAP_DEADLINE_S + (double)cluster->target_count / TARGETS_PER_S;
+}
+
 static void send_map(struct node *node, struct process *process, struct list *texts)
 {
     struct cluster *cluster = &node->supervisor->cluster;
@@ -126,7 +134,7 @@ static void send_map(struct node *node, struct process *process, struct list *te
     process->map_sent = cluster->generation;
     if (reader == MAP_FOR_TARGET)
         node->announced = cluster->generation;
-    process_request_text(process, text->json, text->length, NODE_MAP_DEADLINE_S,
+    process_request_text(process, text->json, text->length, deadline_s(cluster),
                          reader == MAP_FOR_TARGET ? on_target_replied : on_holder_replied,
                          announcement);
 }

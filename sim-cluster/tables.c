@@ -124,20 +124,20 @@ static void print_targets(FILE *file, const json_t *status)
     }
 }
 
-static const char *volume_of(const json_t *status, const char *name)
+/* An owned object: the volume of each target. */
+static json_t *volumes_by_target(const json_t *status)
 {
+    json_t *volumes = json_object(), *target;
     size_t i;
-    json_t *target;
 
     json_array_foreach (json_object_get(status, "targets"), i, target)
-        if (!strcmp(text_of(target, "name"), name))
-            return text_of(target, "volume");
-    return "discovery";
+        json_object_set(volumes, text_of(target, "name"), json_object_get(target, "volume"));
+    return volumes;
 }
 
 static void print_sessions(FILE *file, const json_t *status)
 {
-    json_t *sessions = json_object_get(status, "sessions"), *session;
+    json_t *sessions = json_object_get(status, "sessions"), *session, *volumes;
     char in[16], out[16];
     size_t i;
 
@@ -147,14 +147,18 @@ static void print_sessions(FILE *file, const json_t *status)
     }
     fprintf(file, "\n%-40s  %-12s  %-4s  %-20s  %-20s  %8s  %7s  %7s\n", "SESSION OF", "VOLUME",
             "NODE", "PORTAL", "PEER", "COMMANDS", "WRITTEN", "READ");
+    volumes = volumes_by_target(status);
     json_array_foreach (sessions, i, session) {
+        json_t *volume = json_object_get(volumes, text_of(session, "target"));
+
         tables_format_bytes(in, number_of(session, "bytes_in"));
         tables_format_bytes(out, number_of(session, "bytes_out"));
         fprintf(file, "%-40s  %-12s  %-4lld  %-20s  %-20s  %8lld  %7s  %7s\n",
-                text_of(session, "initiator"), volume_of(status, text_of(session, "target")),
+                text_of(session, "initiator"), volume ? json_string_value(volume) : "discovery",
                 number_of(session, "node"), text_of(session, "portal"), text_of(session, "peer"),
                 number_of(session, "commands"), in, out);
     }
+    json_decref(volumes);
 }
 
 void tables_print_status(FILE *file, const json_t *status)

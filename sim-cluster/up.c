@@ -260,6 +260,7 @@ static int serve(struct run *run)
         rights_forbid_core_dumps();
     event_start("sim-cluster", 0, on_event, run);
     watch_signals(run, loop);
+    ev_now_update(loop); /* the preparations may have taken long */
     supervisor_start(&run->supervisor);
     ev_run(loop, 0);
     if (!run->has_started)

@@ -245,12 +245,13 @@ static int sync_image(const char *path, uint64_t size)
     return error;
 }
 
-/* A new identity takes the place of the old one, whole. */
-static char *commit(const struct volume_config *volume, const struct files *files)
+/* A new identity takes the place of the old one, whole. The image needs no sync yet: each start
+ * gives it its size again, and what hosts flush is synced with it. */
+static char *commit(const struct files *files)
 {
     if (access(files->temporary, F_OK))
         return NULL;
-    if (sync_image(files->image, volume->size) || sync_to_disk(files->temporary, O_NOFOLLOW))
+    if (sync_to_disk(files->temporary, O_NOFOLLOW))
         return cannot(files->temporary, "synced");
     return rename(files->temporary, files->identity) ? cannot(files->identity, "written") : NULL;
 }
@@ -262,7 +263,7 @@ static char *commit_all(const struct cluster_config *config, const char *volumes
     for (size_t i = 0; i < config->volume_count && !wrong; i++) {
         struct files files = files_of(volumes, &config->volumes[i]);
 
-        wrong = commit(&config->volumes[i], &files);
+        wrong = commit(&files);
         free_files(&files);
     }
     return wrong || !sync_to_disk(volumes, O_DIRECTORY) ? wrong : cannot(volumes, "synced");

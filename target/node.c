@@ -132,10 +132,8 @@ static void take_map(void *owner, int64_t id, json_t *request)
     leave_answer_map(node); /* what an earlier one opened is open; what it closed is on its way */
     node->map_failed = open_volumes(node);
     follow_map(node, is_new ? old : NULL);
-    if (is_new) {
+    if (is_new)
         map_free(old);
-        memory_return();
-    }
     if (!node->is_isolated)
         code = portals_apply(&node->portals, node->loop, map, node->service.node, on_accepted, node,
                              &failed);

@@ -71,8 +71,10 @@ static bool deliver_first(struct control *control, size_t length)
 /* What one long line took is not kept. */
 static void shrink(struct buffer *buffer)
 {
-    if (!buffer->length && buffer->capacity > KEPT_MAX)
-        buffer_free(buffer);
+    if (buffer->length || buffer->capacity <= KEPT_MAX)
+        return;
+    buffer_free(buffer);
+    memory_return();
 }
 
 static void deliver_lines(struct control *control)

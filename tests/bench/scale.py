@@ -42,7 +42,7 @@ class Scale:
         self.count, self.nodes = count, min(NODES_MAX, max(3, count // 16))
         self.volumes = [f"volume{number:05}" for number in range(1, count + 1)]
         self.cluster = Cluster(Net(), nodes=self.nodes, volumes=self.volumes, size="1T",
-                               settings={"nop_interval_s": 0, "node_timeout_ms": 5000})
+                               settings={"nop_interval_s": 0, "node_timeout_ms": 30000})
         self.portal = f"{self.cluster.floating_ip}:3260"
         self.holders = []
 
