@@ -69,6 +69,22 @@ static json_t *portal_groups(const struct cluster *cluster)
     return list;
 }
 
+/* What may change of them. */
+static json_t *changed_groups(const struct cluster *cluster)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < cluster->config->portal_group_count; i++) {
+        const struct portal_group_config *group = &cluster->config->portal_groups[i];
+
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", group->name, "alua",
+                                              alua_names[group->alua], "alua_state",
+                                              alua_state_names[cluster->groups[i].alua_state],
+                                              "floating_ips", floating_ips(cluster, (int)i)));
+    }
+    return list;
+}
+
 /* A target that is being released names nobody, or a map that crosses the answer on its way would
  * open the volume again. */
 static int controller_for(const struct cluster_target *target, enum map_reader reader)
@@ -82,11 +98,13 @@ static int controller_for(const struct cluster_target *target, enum map_reader r
 
 static struct target_view view_of(const struct cluster_target *target, enum map_reader reader)
 {
+    bool redirects = reader == MAP_FOR_PORTALGROUP;
+
     return (struct target_view){
         .size = target->size,
         .controller = controller_for(target, reader),
-        .former = target->former,
-        .moved_at = target->moved_at,
+        .former = redirects ? target->former : 0,
+        .moved_at = redirects ? target->moved_at : 0,
     };
 }
 
@@ -242,6 +260,6 @@ json_t *map_build_change(const struct cluster *cluster, enum map_reader reader, 
         return map_build(cluster, reader);
     return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "request", "map", "generation",
                      (json_int_t)cluster->generation, "base", (json_int_t)since, "pools",
-                     pools(cluster), "portal_groups", portal_groups(cluster), "targets",
+                     pools(cluster), "portal_groups", changed_groups(cluster), "targets",
                      changed_targets(cluster, reader, since));
 }

@@ -32,10 +32,13 @@ static void on_closed(void *owner, const char *reason)
 static void on_message(void *owner, json_t *message)
 {
     struct client *client = owner;
+    struct supervisor *supervisor = client->server->supervisor;
     json_t *reply = requests_answer(client, message);
 
-    if (reply)
-        control_send(client->control, reply);
+    if (!reply)
+        return;
+    supervisor->flush_events(supervisor->owner); /* who is answered may read them */
+    control_send(client->control, reply);
 }
 
 static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)

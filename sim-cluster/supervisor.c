@@ -81,6 +81,7 @@ static void come_up(struct supervisor *supervisor)
     event(EVENT_CLUSTER_UP, text("cluster", supervisor->config->name),
           number("nodes", (int64_t)supervisor->cluster.node_count),
           number("targets", (int64_t)supervisor->cluster.target_count));
+    supervisor->flush_events(supervisor->owner);
     supervisor->on_started(supervisor->owner, NULL);
 }
 
@@ -138,6 +139,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
     if (supervisor->published_stale)
         announce_published(supervisor);
     announce_wanted(supervisor);
+    supervisor->flush_events(supervisor->owner); /* who is answered may read them */
     pending_turn(supervisor);
 }
 
