@@ -1,6 +1,8 @@
 """`sim-cluster hosts`: a tuned and an untuned Windows host, as the wire shows them."""
 
 import json
+import pathlib
+import re
 
 import pytest
 
@@ -95,6 +97,16 @@ def test_the_report_outlives_the_node_and_times_the_way_back(cluster, windows):
     assert [(entry["logins"], entry["isid"]) for entry in back["returns"]] == [(1, "400001370000")]
     assert back["returns"][0]["duration_ms"] == back["longest_return_ms"] > 0
     assert verdicts(back)["EnableNOPOut"] == AS_RECOMMENDED
+
+
+def test_what_is_recommended_is_what_the_windows_kit_sets(cluster, windows):
+    windows().log_in(cluster.floating_ip, target=TARGET)
+    kit = pathlib.Path(__file__).parents[2] / "configs" / "windows" / "IscsiHost.psd1"
+    settings = dict(re.findall(r"Name = '(\w+)'; Place = '\w+'; Number = (\d+)",
+                               kit.read_text(encoding="ascii")))
+    recommended = {row["name"].split()[-1]: row["recommended"]
+                   for row in report(cluster, "win2016")["recommended"]}
+    assert settings and settings.items() <= recommended.items()
 
 
 def test_hosts_for_people_and_other_initiators(cluster, windows):
