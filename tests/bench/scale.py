@@ -34,7 +34,8 @@ ROWS = [("start", "s", 10), ("start_again", "s", 10), ("start_cpu", "s", None),
 def milliseconds_of(stamp):
     """Of an event's time."""
     whole, _, fraction = stamp.rstrip("Z").partition(".")
-    return time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 1000 + float("0." + fraction) * 1000
+    seconds = time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    return (seconds + float(f"0.{fraction}")) * 1000
 
 
 def children_cpu():
@@ -80,12 +81,12 @@ class Scale:
         return 1000 * sum(seconds - before.get(pid, 0) for pid, seconds in self.cpu().items())
 
     def memory_mib(self):
-        """Of all processes; what they share counts once."""
+        """Of all processes their own; the pages of files are the system's."""
         total = 0
         for pid in self.cluster.pids():
             rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
             total += sum(int(line.split()[1]) for line in rollup.splitlines()
-                         if line.startswith("Pss:"))
+                         if line.startswith("Pss_Anon:"))
         return total / 1024
 
     def status(self, times=3):
