@@ -30,7 +30,7 @@ struct batch {
     struct batch_entry *entries;   /* owned */
     size_t count;
     int jobs, passed, failed;
-    json_t *records; /* owned: of those that left one, in the order of their end */
+    json_t *records; /* owned: in the order of their end */
 };
 
 /* An interrupted batch ends those that run, which clean up, and starts no more. */
@@ -152,7 +152,6 @@ static char *prepare(struct batch *batch)
 static char *stem_of(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-
     size_t length = strlen(name), end = is_named_ini(name) ? 4 : 0;
 
     return memory_format("%.*s", (int)(length - end), name);
@@ -221,22 +220,42 @@ static void print_indented(const char *said)
     }
 }
 
+/* Of one that did not get as far as to leave a record. */
+static json_t *record_of_failure(const struct batch_entry *entry, const char *stem,
+                                 const char *said)
+{
+    const char *sentence = strstr(said, "sim-cluster: ");
+    char begun[EVENT_TIME_SIZE], ended[EVENT_TIME_SIZE];
+    char *why = sentence ? memory_format("%.*s", (int)strcspn(sentence, "\n"), sentence)
+                         : memory_format("it ended with %d", entry->process.code);
+    json_t *record;
+
+    event_format_time(begun, entry->begun);
+    event_format_time(ended, event_now());
+    record = json_pack("{s:s, s:s, s:s, s:s, s:i, s:[], s:[s], s:b}", "scenario", entry->path,
+                       "title", stem, "begun", begun, "ended", ended, "seed", 0, "expectations",
+                       "trouble", why, "passed", 0);
+    free(why);
+    return record;
+}
+
 static void note_end(struct batch *batch, struct batch_entry *entry)
 {
     json_t *record = json_load_file(entry->record_path, 0, NULL);
     char *stem = stem_of(entry->path), *said = scenario_process_said(&entry->process);
-    bool passed = record && (entry->is_twin ? judge_twin(record) : !entry->process.code);
-    const char *title = json_string_value(json_object_get(record, "title"));
+    bool passed;
 
+    if (!record)
+        record = record_of_failure(entry, stem, said);
+    passed = entry->is_twin ? judge_twin(record) : !entry->process.code;
     printf("%s  %-34s %6.1f s  %s\n", passed ? "passed" : "FAILED", stem,
-           event_now() - entry->begun, title ? title : "it left no record");
+           event_now() - entry->begun, json_string_value(json_object_get(record, "title")));
     if (!passed)
         print_indented(said);
     fflush(stdout);
     batch->passed += passed;
     batch->failed += !passed;
-    if (record)
-        json_array_append_new(batch->records, record);
+    json_array_append_new(batch->records, record);
     unlink(entry->record_path);
     entry->has_ended = true;
     scenario_process_free(&entry->process);

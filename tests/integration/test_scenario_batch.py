@@ -91,6 +91,15 @@ def test_nothing_is_run_when_one_cannot_be(library, words, wrong):
     assert done.returncode == 2 and wrong in done.err and not done.out, done.out + done.err
 
 
+def test_one_whose_cluster_does_not_come_up_is_a_failure_in_junit(library, tmp_path):
+    nowhere = IDLE.replace("duration", "setting = no_such_key 1\nduration")
+    done = library.run(library(idle=IDLE, nowhere=nowhere), "--junit", tmp_path / "j.xml")
+    assert done.returncode == 1 and "1 passed, 1 failed" in done.out, done.out
+    suites = xml.parse(tmp_path / "j.xml").getroot()
+    assert suites.get("failures") == "1" and len(suites.findall("testsuite")) == 2
+    assert "no_such_key" in suites.find(".//failure").get("message")
+
+
 def test_who_shares_addresses_is_not_run_side_by_side(library):
     text = "[scenario]\ntitle = T\ncluster = running\n"
     done = library.run(library(a=text, b=text), "--jobs", "2")
