@@ -9,9 +9,9 @@
 
 /* A condition that is there already is not added again. */
 void attention_add(struct scsi_nexus *nexus, uint32_t result);
-/* To all other I_T nexuses that are known, with a session or without. */
-/* To every I_T nexus that is known. */
+/* To every I_T nexus that is known, with a session or without. */
 void attention_add_all(struct scsi_lun *lun, uint32_t result);
+/* To all others of them. */
 void attention_add_others(struct scsi_nexus *nexus, uint32_t result);
 /* To each I_T nexus its notice. The nexuses are made known before: then the notices are kept along
  * with the change that they are about. */
