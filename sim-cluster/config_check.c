@@ -11,10 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *wrong(const struct cluster_config *config, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static char *wrong(const struct cluster_config *config, int line, const char *format, ...)
+char *config_wrong(const struct cluster_config *config, int line, const char *format, ...)
 {
     char phrase[512];
     va_list arguments;
@@ -28,11 +25,11 @@ static char *wrong(const struct cluster_config *config, int line, const char *fo
 static char *check_parts(struct cluster_config *config)
 {
     if (!config->base_name)
-        return wrong(config, config->line, "[cluster] needs a base_name");
+        return config_wrong(config, config->line, "[cluster] needs a base_name");
     if (!config->node_count)
-        return wrong(config, config->line, "there is no [node N]");
+        return config_wrong(config, config->line, "there is no [node N]");
     if (!config->portal_group_count)
-        return wrong(config, config->line, "there is no [portal_group NAME]");
+        return config_wrong(config, config->line, "there is no [portal_group NAME]");
     return NULL;
 }
 
@@ -42,12 +39,14 @@ static char *check_groups(struct cluster_config *config)
         struct portal_group_config *group = &config->portal_groups[i];
 
         if (!group->floating_ip_count)
-            return wrong(config, group->line, "portal group %s needs a floating_ip", group->name);
+            return config_wrong(config, group->line, "portal group %s needs a floating_ip",
+                                group->name);
         group->tpgt = group->tpgt ? group->tpgt : (int)i + 1;
         for (size_t other = 0; other < i; other++)
             if (config->portal_groups[other].tpgt == group->tpgt)
-                return wrong(config, group->line, "portal groups %s and %s have the same tpgt %d",
-                             config->portal_groups[other].name, group->name, group->tpgt);
+                return config_wrong(config, group->line,
+                                    "portal groups %s and %s have the same tpgt %d",
+                                    config->portal_groups[other].name, group->name, group->tpgt);
     }
     return NULL;
 }
@@ -70,8 +69,8 @@ static char *use(const struct cluster_config *config, struct used_list *list,
 
     for (size_t i = 0; i < list->count; i++)
         if (address_is_same(&list->used[i].address, address))
-            return wrong(config, line, "address %s is used already in line %d",
-                         address_format(address, text), list->used[i].line);
+            return config_wrong(config, line, "address %s is used already in line %d",
+                                address_format(address, text), list->used[i].line);
     slot = config_append(&list->used, &list->count, sizeof(*slot));
     *slot = (struct used){*address, line};
     return NULL;
@@ -83,12 +82,13 @@ static char *check_portals(const struct cluster_config *config, const struct nod
     char *phrase = NULL;
 
     if (!node->portal_count)
-        return wrong(config, node->line, "node %d needs a portal", node->number);
+        return config_wrong(config, node->line, "node %d needs a portal", node->number);
     for (size_t i = 0; i < node->portal_count && !phrase; i++) {
         const struct portal_config *portal = &node->portals[i];
 
         if (cluster_config_find_group(config, portal->group) < 0)
-            phrase = wrong(config, portal->line, "there is no portal group %s", portal->group);
+            phrase =
+                config_wrong(config, portal->line, "there is no portal group %s", portal->group);
         else
             phrase = use(config, used, &portal->address, portal->line);
     }
@@ -130,8 +130,8 @@ static char *check_group_portals(struct cluster_config *config)
         for (size_t j = 0; j < config->node_count; j++)
             found |= has_portal(&config->nodes[j], group->name);
         if (!found)
-            return wrong(config, group->line, "no node has a portal in portal group %s",
-                         group->name);
+            return config_wrong(config, group->line, "no node has a portal in portal group %s",
+                                group->name);
     }
     return NULL;
 }
@@ -142,24 +142,24 @@ static char *name_target(struct cluster_config *config, size_t index, struct nam
 
     volume->target = cluster_config_target_name(config->base_name, volume->name);
     if (strlen(volume->target) > CLUSTER_ISCSI_NAME_MAX)
-        return wrong(config, volume->line, "the target's name %s is longer than %d bytes",
-                     volume->target, CLUSTER_ISCSI_NAME_MAX);
+        return config_wrong(config, volume->line, "the target's name %s is longer than %d bytes",
+                            volume->target, CLUSTER_ISCSI_NAME_MAX);
     if (name_index_add(targets, volume->target, index))
         return NULL;
-    return wrong(config, volume->line, "volumes %s and %s would both be target %s",
-                 config->volumes[name_index_find(targets, volume->target)].name, volume->name,
-                 volume->target);
+    return config_wrong(config, volume->line, "volumes %s and %s would both be target %s",
+                        config->volumes[name_index_find(targets, volume->target)].name,
+                        volume->name, volume->target);
 }
 
 static char *check_volume(const struct cluster_config *config, const struct volume_config *volume)
 {
     if (!volume->size)
-        return wrong(config, volume->line, "volume %s needs a size", volume->name);
+        return config_wrong(config, volume->line, "volume %s needs a size", volume->name);
     if (volume->size % (uint64_t)volume->block_size)
-        return wrong(config, volume->line, "the size of volume %s is not a multiple of %d",
-                     volume->name, volume->block_size);
+        return config_wrong(config, volume->line, "the size of volume %s is not a multiple of %d",
+                            volume->name, volume->block_size);
     if (volume->pool && cluster_config_find_pool(config, volume->pool) < 0)
-        return wrong(config, volume->line, "there is no pool %s", volume->pool);
+        return config_wrong(config, volume->line, "there is no pool %s", volume->pool);
     return NULL;
 }
 
@@ -181,8 +181,8 @@ static char *check_pools(struct cluster_config *config)
 {
     for (size_t i = 0; i < config->pool_count; i++)
         if (!config->pools[i].size)
-            return wrong(config, config->pools[i].line, "pool %s needs a size",
-                         config->pools[i].name);
+            return config_wrong(config, config->pools[i].line, "pool %s needs a size",
+                                config->pools[i].name);
     return NULL;
 }
 
@@ -194,12 +194,12 @@ static char *check_initiators(struct cluster_config *config)
         const struct chap_config *chap = &initiator->chap, *mutual = &initiator->mutual_chap;
 
         if (mutual->secret && !chap->secret)
-            return wrong(config, initiator->line, "initiator %s has mutual_chap without chap",
-                         initiator->name);
+            return config_wrong(config, initiator->line,
+                                "initiator %s has mutual_chap without chap", initiator->name);
         if (mutual->secret && !strcmp(mutual->secret, chap->secret))
-            return wrong(config, initiator->line,
-                         "initiator %s: chap and mutual_chap must have different secrets",
-                         initiator->name);
+            return config_wrong(config, initiator->line,
+                                "initiator %s: chap and mutual_chap must have different secrets",
+                                initiator->name);
     }
     return NULL;
 }
@@ -213,17 +213,18 @@ static char *check_export_names(const struct cluster_config *config, const struc
                                 const struct export_config *export)
 {
     if (name_index_find(&names->volumes, export->volume) < 0)
-        return wrong(config, export->line, "there is no volume %s", export->volume);
+        return config_wrong(config, export->line, "there is no volume %s", export->volume);
     if (!export->portal_group_count)
-        return wrong(config, export->line, "the export of %s needs a portal_group", export->volume);
+        return config_wrong(config, export->line, "the export of %s needs a portal_group",
+                            export->volume);
     for (size_t i = 0; i < export->portal_group_count; i++)
         if (cluster_config_find_group(config, export->portal_groups[i].name) < 0)
-            return wrong(config, export->portal_groups[i].line, "there is no portal group %s",
-                         export->portal_groups[i].name);
+            return config_wrong(config, export->portal_groups[i].line,
+                                "there is no portal group %s", export->portal_groups[i].name);
     for (size_t i = 0; i < export->initiator_count; i++)
         if (name_index_find(&names->initiators, export->initiators[i].name) < 0)
-            return wrong(config, export->initiators[i].line, "there is no initiator %s",
-                         export->initiators[i].name);
+            return config_wrong(config, export->initiators[i].line, "there is no initiator %s",
+                                export->initiators[i].name);
     return NULL;
 }
 
@@ -245,9 +246,9 @@ static char *check_export(const struct cluster_config *config, const struct name
     for (size_t i = 0; i < config->node_count; i++)
         if (has_all_groups(&config->nodes[i], export))
             return NULL;
-    return wrong(config, export->line,
-                 "no node has a portal in every portal group that %s is exported in",
-                 export->volume);
+    return config_wrong(config, export->line,
+                        "no node has a portal in every portal group that %s is exported in",
+                        export->volume);
 }
 
 static char *check_exports(struct cluster_config *config)

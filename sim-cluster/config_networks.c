@@ -1,13 +1,12 @@
 #include "sim-cluster/config_networks.h"
 
 #include "sim-cluster/cluster_config.h"
+#include "sim-cluster/config_check.h"
 #include "sim-cluster/network_plan.h"
 #include "target/base/memory.h"
 
 #include <ctype.h>
 #include <net/if.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,28 +88,14 @@ char *config_begin_network(void *owner, const char *name, int line, void **objec
 
 /* ---- what several keys have to agree on ---- */
 
-static char *wrong(const struct cluster_config *config, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static char *wrong(const struct cluster_config *config, int line, const char *format, ...)
-{
-    char phrase[512];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(phrase, sizeof(phrase), format, arguments);
-    va_end(arguments);
-    return memory_format("%s:%d: %s", config->path, line, phrase);
-}
-
 static char *check_unused(const struct cluster_config *config)
 {
     if (config->network_count)
-        return wrong(config, config->networks[0].line,
-                     "[network %s] needs network = netns or network = host in [cluster]",
-                     config->networks[0].name);
-    return config->interface ? wrong(config, config->line,
-                                     "interface needs network = host in [cluster]")
+        return config_wrong(config, config->networks[0].line,
+                            "[network %s] needs network = netns or network = host in [cluster]",
+                            config->networks[0].name);
+    return config->interface ? config_wrong(config, config->line,
+                                            "interface needs network = host in [cluster]")
                              : NULL;
 }
 
@@ -119,20 +104,22 @@ static char *check_uplink(const struct cluster_config *config, const struct netw
     bool is_host = config->network == NETWORK_HOST;
 
     if (is_host != (network->uplink == UPLINK_INTERFACE))
-        return wrong(config, network->line,
-                     is_host ? "network = host needs interface = NAME for network %s"
-                             : "network %s has an interface, which is for network = host: "
-                               "uplink = macvlan NAME puts the nodes of network = netns on it",
-                     network->name);
+        return config_wrong(config, network->line,
+                            is_host
+                                ? "network = host needs interface = NAME for network %s"
+                                : "network %s has an interface, which is for network = host: "
+                                  "uplink = macvlan NAME puts the nodes of network = netns on it",
+                            network->name);
     if (is_host && network->address_count)
-        return wrong(config, network->line,
-                     "network %s: with network = host this machine has its own addresses already; "
-                     "subnet = says which portals belong to it",
-                     network->name);
+        return config_wrong(
+            config, network->line,
+            "network %s: with network = host this machine has its own addresses already; "
+            "subnet = says which portals belong to it",
+            network->name);
     if (is_host && network->mtu)
-        return wrong(config, network->line,
-                     "network %s: with network = host the MTU is that of the interface",
-                     network->name);
+        return config_wrong(config, network->line,
+                            "network %s: with network = host the MTU is that of the interface",
+                            network->name);
     return NULL;
 }
 
@@ -173,10 +160,11 @@ static char *complete_networks(struct cluster_config *config)
         if (phrase)
             return phrase;
         if (!network->subnet_count)
-            return wrong(config, network->line,
-                         "network %s needs subnet = ADDRESS/PREFIX, to tell which portals and "
-                         "floating IPs belong to it",
-                         network->name);
+            return config_wrong(
+                config, network->line,
+                "network %s needs subnet = ADDRESS/PREFIX, to tell which portals and "
+                "floating IPs belong to it",
+                network->name);
     }
     return NULL;
 }
@@ -189,18 +177,19 @@ static char *check_place(const struct cluster_config *config, const struct addre
 
     address_format_host(address, text);
     if (address->is_ipv6 ? !strcmp(text, "::1") : address->bytes[0] == 127)
-        return wrong(config, line,
-                     "%s never leaves a machine: network = %s needs addresses of a LAN, for "
-                     "instance 10.77.1.100",
-                     text, config->network == NETWORK_HOST ? "host" : "netns");
+        return config_wrong(config, line,
+                            "%s never leaves a machine: network = %s needs addresses of a LAN, for "
+                            "instance 10.77.1.100",
+                            text, config->network == NETWORK_HOST ? "host" : "netns");
     if (first < 0)
-        return wrong(config, line,
-                     "%s is in no subnet of a [network]: give it a subnet = that has it", text);
+        return config_wrong(config, line,
+                            "%s is in no subnet of a [network]: give it a subnet = that has it",
+                            text);
     if (network_plan_find(config, address, (size_t)first + 1) >= 0)
-        return wrong(config, line,
-                     "%s is in the subnets of networks %s and %s: which one is meant?", text,
-                     config->networks[first].name,
-                     config->networks[network_plan_find(config, address, (size_t)first + 1)].name);
+        return config_wrong(
+            config, line, "%s is in the subnets of networks %s and %s: which one is meant?", text,
+            config->networks[first].name,
+            config->networks[network_plan_find(config, address, (size_t)first + 1)].name);
     return NULL;
 }
 
@@ -225,8 +214,8 @@ static char *take(const struct cluster_config *config, struct taken_list *list,
     for (size_t i = 0; i < list->count && !phrase; i++)
         if (address_is_same_host(list->taken[i].address, address) &&
             (node <= 0 || list->taken[i].node != node))
-            phrase = wrong(config, line, "%s is used in line %d already, by another holder",
-                           address_format_host(address, text), list->taken[i].line);
+            phrase = config_wrong(config, line, "%s is used in line %d already, by another holder",
+                                  address_format_host(address, text), list->taken[i].line);
     slot = config_append(&list->taken, &list->count, sizeof(*slot));
     *slot = (struct taken){address, line, node};
     return phrase;
@@ -274,10 +263,11 @@ static char *check_names(const struct cluster_config *config)
             char *name = network_plan_port(config, i, config->nodes[j].number);
 
             if (strlen(name) >= IF_NAMESIZE || strchr(name, ':'))
-                phrase = wrong(config, config->networks[i].line,
-                               "%s cannot be the name of an interface: a shorter name in [cluster] "
-                               "makes it one of at most %d characters without a colon",
-                               name, IF_NAMESIZE - 1);
+                phrase = config_wrong(
+                    config, config->networks[i].line,
+                    "%s cannot be the name of an interface: a shorter name in [cluster] "
+                    "makes it one of at most %d characters without a colon",
+                    name, IF_NAMESIZE - 1);
             free(name);
         }
     return phrase;
