@@ -16,6 +16,15 @@ from node import BUILD, Lab  # noqa: E402
 from scsi import TEST_UNIT_READY, pattern, read10, write10  # noqa: E402
 
 
+SLOW = ("test_scenario_windows", "test_libiscsi_suite", "test_scenario", "test_scenario_library",
+        "test_fault_network", "test_random_commands")
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long comes first: else one worker has it left when the others are done."""
+    items.sort(key=lambda item: item.path.stem not in SLOW)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
