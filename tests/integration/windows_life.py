@@ -18,6 +18,7 @@ from wire import Closed, Silence
 BLOCKS = 128  # 64 KiB a request
 DATA = scsi.pattern(BLOCKS * 512)
 TURN = 0.01
+NOP_WAIT_LEAST = 1.5  # seconds: a busy machine is no dead one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +179,7 @@ class Path(threading.Thread):
 
     def check_timers(self):
         registry, now = self.life.registry, time.monotonic()
-        if self.nop and now - self.last_nop > self.seconds(registry.nop_wait):
+        if self.nop and now - self.last_nop > max(self.seconds(registry.nop_wait), NOP_WAIT_LEAST):
             raise Lost("no answer to a NOP-Out")
         timeout = registry.time_out_value + registry.srb_timeout_delta
         if self.request and not self.reset and now - self.sent_at > self.seconds(timeout):
