@@ -85,7 +85,8 @@ json_t *change_answer_volume(struct client *client, json_t *message)
     int error = 0;
 
     if (!target)
-        return pending_error("there is no volume %s", text_of(message, "volume"));
+        return pending_error("there is no volume %s; \"sim-cluster status\" lists them",
+                             text_of(message, "volume"));
     refusal = refuse_size(target, size, json_is_true(json_object_get(message, "force")));
     if (refusal)
         return refusal;
@@ -172,9 +173,11 @@ json_t *change_answer_export(struct client *client, json_t *message)
     json_t *refusal;
 
     if (target < 0)
-        return pending_error("there is no volume %s", text_of(message, "volume"));
+        return pending_error("there is no volume %s; \"sim-cluster status\" lists them",
+                             text_of(message, "volume"));
     if (group < 0)
-        return pending_error("there is no portal group %s", text_of(message, "portal_group"));
+        return pending_error("there is no portal group %s; \"sim-cluster status\" lists them",
+                             text_of(message, "portal_group"));
     if (!strcmp(verb, "add"))
         refusal = add(cluster, target, group, initiator ? initiator : "*");
     else if (!strcmp(verb, "remove"))
@@ -204,7 +207,8 @@ json_t *change_answer_alua(struct client *client, json_t *message)
     struct cluster_group *group;
 
     if (number < 0)
-        return pending_error("there is no portal group %s", name);
+        return pending_error("there is no portal group %s; \"sim-cluster status\" lists them",
+                             name);
     if (state < 0)
         return pending_error("a portal group cannot be %s: optimized, non_optimized, standby, "
                              "unavailable or transitioning",

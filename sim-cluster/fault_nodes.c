@@ -225,13 +225,13 @@ static const struct {
     const char *kind;
     fault_act *act, *end;
 } acts[] = {
-    { "node.flap",          flap,                end_flap },
-    { "node.slow_start",    slow_start,          end_slow_start },
-    { "node.refuse",        refuse,              end_refuse },
-    { "node.descriptors",   exhaust_descriptors, end_exhaust_descriptors },
-    { "floating_ip.absent", withhold,            end_withhold },
-    { "floating_ip.wander", wander,              end_wander },
-    { "floating_ip.duplicate", duplicate,        end_duplicate },
+    { "node.flap",             flap,                end_flap },
+    { "node.slow_start",       slow_start,          end_slow_start },
+    { "node.refuse",           refuse,              end_refuse },
+    { "node.descriptors",      exhaust_descriptors, end_exhaust_descriptors },
+    { "floating_ip.absent",    withhold,            end_withhold },
+    { "floating_ip.wander",    wander,              end_wander },
+    { "floating_ip.duplicate", duplicate,           end_duplicate },
 };
 /* clang-format on */
 

@@ -125,7 +125,7 @@ static json_t *check_floating_ip(struct supervisor *supervisor, const struct pen
 static json_t *refuse_goal(const struct node *node, int number, int from, uint64_t groups)
 {
     if (!node)
-        return pending_error("there is no node %d", number);
+        return pending_error("there is no node %d; \"sim-cluster status\" lists them", number);
     if (node->state->state != NODE_UP || node->state->stage != STAGE_SERVING)
         return pending_error("node %d is %s, not up", number, node_state_names[node->state->state]);
     if (from == number)
@@ -154,7 +154,8 @@ static json_t *answer_target(struct client *client, json_t *message)
     json_t *refusal;
 
     if (!target)
-        return pending_error("there is no volume %s", volume ? volume : "without a name");
+        return pending_error("there is no volume %s; \"sim-cluster status\" lists them",
+                             volume ? volume : "without a name");
     refusal = refuse_goal(supervisor_find_node(supervisor, number), number, target->controller,
                           target->groups);
     if (!refusal && target->phase != TARGET_SERVING)
@@ -182,7 +183,8 @@ static json_t *answer_floating_ip(struct client *client, json_t *message)
     json_t *refusal;
 
     if (!floating)
-        return pending_error("there is no floating IP %s", address ? address : "without a name");
+        return pending_error("there is no floating IP %s; \"sim-cluster status\" lists them",
+                             address ? address : "without a name");
     refusal = refuse_goal(supervisor_find_node(supervisor, number), number, floating->node,
                           UINT64_C(1) << floating->group);
     if (!refusal && floating->phase != FLOATING_UP)
@@ -213,7 +215,7 @@ static json_t *answer_node(struct client *client, json_t *message)
     json_t *refusal;
 
     if (!node)
-        return pending_error("there is no node %d", number);
+        return pending_error("there is no node %d; \"sim-cluster status\" lists them", number);
     refusal = node_verbs_run(node, verb ? verb : "", &pending.check);
     if (!refusal)
         pending_add(supervisor, &pending, move_deadline(supervisor));
