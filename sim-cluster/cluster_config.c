@@ -20,6 +20,7 @@ static void set_defaults(struct cluster_config *config, const char *path)
         .nop_interval_s = 30,
         .nop_timeout_s = 10,
         .queue_depth = 128,
+        .io_threads = 1,
         .has_zero_copy = 1,
         .has_sandbox = true,
     };

@@ -57,6 +57,7 @@ struct portal_config {
 
 struct node_config {
     int number, line;
+    int io_threads; /* 0: as many as the cluster says */
     struct portal_config *portals;
     size_t portal_count;
 };
@@ -115,7 +116,7 @@ struct cluster_config {
     int node_timeout_ms, detect_delay_ms, target_move_delay_ms, floating_move_delay_ms;
     int drain_timeout_ms, failback_s;
     int login_timeout_s, nop_interval_s, nop_timeout_s, queue_depth;
-    int has_zero_copy, spin_us;
+    int io_threads, has_zero_copy, spin_us;
     struct network_config *networks;
     struct portal_group_config *portal_groups;
     struct node_config *nodes;

@@ -85,12 +85,16 @@ static struct process *spawn(struct node *node, const char *name, char *const ar
     return process;
 }
 
-static json_t *settings(const struct cluster_config *config)
+static json_t *settings(const struct node *node)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:i}", "login_timeout_s", config->login_timeout_s,
-                     "nop_interval_s", config->nop_interval_s, "nop_timeout_s",
-                     config->nop_timeout_s, "queue_depth", config->queue_depth, "zero_copy",
-                     config->has_zero_copy, "spin_us", config->spin_us);
+    const struct cluster_config *config = node->supervisor->config;
+    int own = node->state->config->io_threads;
+
+    return json_pack("{s:i, s:i, s:i, s:i, s:b, s:i, s:i}", "login_timeout_s",
+                     config->login_timeout_s, "nop_interval_s", config->nop_interval_s,
+                     "nop_timeout_s", config->nop_timeout_s, "queue_depth", config->queue_depth,
+                     "zero_copy", config->has_zero_copy, "spin_us", config->spin_us, "io_threads",
+                     own ? own : config->io_threads);
 }
 
 struct starting {
@@ -123,7 +127,7 @@ static void send_start(struct node *node, struct process *process, json_t *reque
     json_object_set_new(request, "run", json_string(node->supervisor->run));
     json_object_set_new(request, "node", json_integer(node_number(node)));
     json_object_set_new(request, "sandbox", confinement_build(&node->supervisor->confinement));
-    json_object_set_new(request, "settings", settings(node->supervisor->config));
+    json_object_set_new(request, "settings", settings(node));
     process_request(process, request, NODE_START_DEADLINE_S, on_started, starting);
     fault_rules_greet(&node->supervisor->faults, node, process);
 }

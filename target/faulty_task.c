@@ -1,5 +1,6 @@
 #include "target/faulty_task.h"
 
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/task.h"
 #include "target/port.h"
@@ -120,7 +121,7 @@ static enum port_next strike_delay(struct task *task, struct fault_rule *rule)
 
     faulty->is_delayed = true;
     ev_timer_set(&faulty->delay, fault_delay_ms(rule) / 1000, 0);
-    ev_timer_start(faulty->service->faults.loop, &faulty->delay);
+    loop_start_timer(faulty->service->faults.loop, &faulty->delay);
     return PORT_WAIT;
 }
 

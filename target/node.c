@@ -1,6 +1,7 @@
 #include "target/node.h"
 
 #include "target/base/event.h"
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/base/sandbox.h"
 #include "target/copy_source.h"
@@ -148,16 +149,37 @@ static void take_map(void *owner, int64_t id, json_t *request)
     leave_answer_if_done(node);
 }
 
+/* NULL, or what to do about it. */
+static const char *start_threads(struct node *node, const struct host_settings *settings,
+                                 const json_t *workers)
+{
+    node->workers = workers_new(
+        node->loop, json_is_integer(workers) ? (unsigned)json_integer_value(workers) : 4);
+    if (node->workers && settings->io_threads > 1)
+        node->loops = loops_new(node->loop, settings->io_threads - 1);
+    if (!node->workers || (settings->io_threads > 1 && !node->loops))
+        return "cannot start its threads: raise the limit of processes";
+    return NULL;
+}
+
+static void share_connections(struct node *node)
+{
+    struct host *host = &node->service.host;
+
+    for (unsigned number = 1; number < host->settings.io_threads; number++)
+        host_add_loop(host, loops_get(node->loops, number));
+}
+
 static void take_start(void *owner, int64_t id, json_t *request)
 {
     struct node *node = owner;
     const char *volumes = json_string_value(json_object_get(request, "volumes"));
-    json_t *settings = json_object_get(request, "settings"),
-           *workers = json_object_get(settings, "workers");
+    json_t *settings = json_object_get(request, "settings");
     const char *run = json_string_value(json_object_get(request, "run"));
     int number = (int)json_integer_value(json_object_get(request, "node"));
     struct host_settings host_settings;
     struct sandbox sandbox;
+    const char *wrong;
 
     if (node->is_started || !volumes || number < 1) {
         child_refuse(node->child, id,
@@ -167,10 +189,9 @@ static void take_start(void *owner, int64_t id, json_t *request)
     if (!sandbox_take(&sandbox, node->child, id, request, volumes))
         return;
     access_read_settings(&host_settings, settings);
-    node->workers = workers_new(
-        node->loop, json_is_integer(workers) ? (unsigned)json_integer_value(workers) : 4);
-    if (!node->workers) {
-        child_refuse(node->child, id, "cannot start worker threads: raise the limit of processes");
+    wrong = start_threads(node, &host_settings, json_object_get(settings, "workers"));
+    if (wrong) {
+        child_refuse(node->child, id, "%s", wrong);
         return;
     }
     node->place = memory_copy_text(volumes);
@@ -178,6 +199,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     node->run = run ? memory_copy_text(run) : NULL;
     node->is_started = true;
     service_init(&node->service, node->loop, number, &host_settings, leave_on_idle, node);
+    share_connections(node);
     faults_init(&node->service.faults, node->loop, on_faults_changed, node);
     node->service.faults.node = number;
     faulty_host_init(&node->service.faulty_host, &node->service.host, &node->service.faults,

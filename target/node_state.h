@@ -11,6 +11,7 @@ struct node {
     struct scsi_peers *peers; /* owned; the other volumes, for copies */
     char *run;                /* owned; what the supervisor calls this `up`, or NULL */
     struct workers *workers;
+    struct loops *loops; /* owned; beside `loop`; NULL: there are none */
     struct pools pools;
     struct service service;
     struct list portals, releases;

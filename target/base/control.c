@@ -1,6 +1,7 @@
 #include "target/base/control.h"
 
 #include "target/base/list.h"
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
@@ -142,7 +143,7 @@ static void flush(struct control *control)
 {
     write_some(control); /* a broken channel shows in on_readable */
     if (control->out.length)
-        ev_io_start(control->loop, &control->writable);
+        loop_start_io(control->loop, &control->writable);
 }
 
 static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
@@ -214,6 +215,7 @@ void control_append(struct control *control, const char *line, size_t length)
         return;
     buffer_append(&control->out, line, length);
     ev_feed_event(control->loop, &control->flush, EV_PREPARE);
+    loop_wake(control->loop);
 }
 
 void control_flush(struct control *control, int timeout_ms)

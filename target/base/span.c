@@ -3,6 +3,7 @@
 #include "target/base/memory.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,13 +13,21 @@ void span_source_init(struct span_source *source, int descriptor)
     list_init(&source->spans);
 }
 
+static void wait_until_left(const struct span *span)
+{
+    while (span->is_leaving && atomic_load(span->is_leaving))
+        sched_yield();
+}
+
 void span_source_change(struct span_source *source, uint64_t offset, uint64_t length)
 {
     LIST_FOR_EACH_SAFE (link, &source->spans) {
         struct span *span = container_of(link, struct span, link);
 
-        if (span->offset < offset + length && offset < span->offset + span->length)
+        if (span->offset < offset + length && offset < span->offset + span->length) {
+            wait_until_left(span);
             span_save(span);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "target/base/list.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,10 +24,13 @@ struct span {
     uint32_t length;
     struct list link; /* in source.spans, or nowhere */
     uint8_t *copy;    /* owned; NULL: none */
+    /* Whether a thread that does without the lock sends spans right now, perhaps this one. */
+    const atomic_bool *is_leaving; /* borrowed; NULL: none does */
 };
 
 void span_source_init(struct span_source *source, int descriptor);
-/* Range in bytes of the file; all of it is read by pread where a span lies in it. */
+/* Range in bytes of the file; all of it is read by pread where a span lies in it. Waits for a
+ * system call of another thread that is just sending such a span; these do not wait themselves. */
 void span_source_change(struct span_source *source, uint64_t offset, uint64_t length);
 
 /* `span` (source, bytes, offset and length are set) is under way from now on and must stay where it

@@ -79,6 +79,7 @@ static const struct conditional {
     {SCMP_SYS(socket), 0, ~UINT64_C(0), AF_INET6, SCMP_ACT_ALLOW, 0},
     {SCMP_SYS(prlimit64), 0, ~UINT64_C(0), 0, SCMP_ACT_ALLOW, 0}, /* its own */
     {SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD, SCMP_ACT_ALLOW, ONLY_VOLUMES},
+    {SCMP_SYS(prctl), 0, ~UINT64_C(0), PR_SET_NAME, SCMP_ACT_ALLOW, ONLY_VOLUMES},
     {SCMP_SYS(clone), 0, CLONE_THREAD, 0, SCMP_ACT_KILL_PROCESS, 0},
 };
 

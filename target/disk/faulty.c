@@ -1,5 +1,6 @@
 #include "target/disk/faulty.h"
 
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/disk/faulty_io.h"
 
@@ -92,7 +93,7 @@ void faulty_disk_go_on(struct faulty_io *faulty_io)
         return;
     }
     ev_timer_set(&faulty_io->delay, faulty_io->delay_s, 0);
-    ev_timer_start(faulty->faults->loop, &faulty_io->delay);
+    loop_start_timer(faulty->faults->loop, &faulty_io->delay);
 }
 
 static void start(struct disk *disk, struct disk_io *io)

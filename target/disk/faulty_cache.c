@@ -1,6 +1,7 @@
 /* A disk whose flush lies: acknowledged writes that it has not got, and how they get there once the
  * rule is gone. */
 #include "target/base/event.h"
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/disk/faulty_io.h"
 
@@ -96,7 +97,7 @@ static void start_waiting(struct faulty_disk *faulty)
             faulty->drain_error = 0;
         }
         ev_timer_set(&faulty_io->delay, 0, 0);
-        ev_timer_start(faulty->faults->loop, &faulty_io->delay);
+        loop_start_timer(faulty->faults->loop, &faulty_io->delay);
     }
 }
 

@@ -1,6 +1,7 @@
 /* Stale reads: what blocks held before a write that was done, and for how long reads still give
  * that. */
 #include "target/base/event.h"
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/disk/faulty_io.h"
 
@@ -94,7 +95,7 @@ static void plan(struct faulty_disk *faulty)
     left = next - event_now();
     ev_now_update(loop);
     ev_timer_set(&faulty->stale_over, left > 0 ? left : 0, 0);
-    ev_timer_start(loop, &faulty->stale_over);
+    loop_start_timer(loop, &faulty->stale_over);
 }
 
 static void on_over(struct ev_loop *loop, ev_timer *timer, int events)

@@ -100,5 +100,8 @@ void access_read_settings(struct host_settings *settings, json_t *json)
         .max_connections = (uint32_t)seconds_of(json, "max_connections", 8192),
         .has_zero_copy = !json_is_false(json_object_get(json, "zero_copy")),
         .spin = seconds_of(json, "spin_us", 0) / 1e6,
+        .io_threads = (uint32_t)seconds_of(json, "io_threads", 1),
     };
+    if (settings->io_threads < 1 || settings->io_threads > HOST_LOOPS_MAX)
+        settings->io_threads = 1;
 }

@@ -1,5 +1,6 @@
 #include "target/iscsi/conn.h"
 
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/conn_pool.h"
 #include "target/iscsi/output.h"
@@ -27,7 +28,9 @@ struct conn {
     uint64_t expected;    /* bytes of output that are still to come by the way */
     const char *finished; /* why it ends once the output has left */
     bool is_held, is_mute, wants_room;
-    uint64_t bytes_in, bytes_out;
+    bool is_away; /* its thread does without the lock */
+    bool is_gone; /* closed meanwhile: the rest is done when it is back */
+    uint64_t bytes_in;
 };
 
 static void update_reading(struct conn *conn)
@@ -36,47 +39,80 @@ static void update_reading(struct conn *conn)
                  (conn->finished || (!conn->is_held && conn_queued(conn) < CONN_OUTPUT_HIGH));
 
     if (reads)
-        ev_io_start(conn->pool->loop, &conn->readable);
+        loop_start_io(conn->pool->loop, &conn->readable);
     else
         ev_io_stop(conn->pool->loop, &conn->readable);
 }
 
-/* NULL, or why the connection must end. */
-static const char *flush(struct conn *conn)
+static void release(struct conn *conn)
 {
-    uint64_t before = conn->output.queued;
-    int error = output_send(&conn->output, conn->readable.fd);
+    conn->pool->connections--;
+    close(conn->readable.fd);
+    output_free(&conn->output);
+    stream_free(&conn->stream);
+}
 
-    conn->bytes_out += before - conn->output.queued;
-    if (error == -EAGAIN)
+/* Its thread is back. Whether the connection is still there. */
+static bool is_still_there(struct conn *conn)
+{
+    conn->is_away = false;
+    if (!conn->is_gone)
+        return true;
+    release(conn);
+    free(conn);
+    return false;
+}
+
+/* Sends what is queued, as far as the socket takes it. 0 or -errno; -ECANCELED: the connection is
+ * gone. */
+static int send_queue(struct conn *conn)
+{
+    int error = 0;
+
+    while (conn->output.count && !error && !conn->is_mute) {
+        conn->is_away = true;
+        error = output_send(&conn->output, conn->readable.fd);
+        if (!is_still_there(conn))
+            return -ECANCELED;
+    }
+    return error;
+}
+
+/* The queue has been sent as far as it goes. */
+static void after_sending(struct conn *conn, bool is_full)
+{
+    if (conn->is_mute)
+        return;
+    if (is_full)
         ev_io_start(conn->pool->loop, &conn->writable);
     else
         ev_io_stop(conn->pool->loop, &conn->writable);
-    if (error && error != -EAGAIN)
-        return error == -EPIPE || error == -ECONNRESET ? "connection reset by the peer"
-                                                       : "cannot send";
     if (!conn_queued(conn) && conn->finished)
         shutdown(conn->readable.fd, SHUT_WR);
     update_reading(conn);
-    return NULL;
-}
-
-static void flush_and_tell(struct conn *conn)
-{
-    const char *why = flush(conn);
-
-    if (why) {
-        conn_close(conn, why);
-    } else if (conn->wants_room && conn_queued(conn) < CONN_OUTPUT_LOW && conn->user->on_room) {
+    if (conn->wants_room && conn_queued(conn) < CONN_OUTPUT_LOW && conn->user->on_room) {
         conn->wants_room = false;
         conn->user->on_room(conn->owner);
     }
 }
 
+static void flush(struct conn *conn)
+{
+    int error = send_queue(conn);
+
+    if (!error || error == -EAGAIN)
+        after_sending(conn, error);
+    else if (error != -ECANCELED)
+        conn_close(conn, error == -EPIPE || error == -ECONNRESET ? "connection reset by the peer"
+                                                                 : "cannot send");
+}
+
 static void mark_dirty(struct conn *conn)
 {
-    if (list_is_empty(&conn->dirty))
+    if (list_is_empty(&conn->dirty)) {
         list_append(&conn->pool->dirty, &conn->dirty);
+        loop_wake(conn->pool->loop);
+    }
     conn->wants_room |= conn_queued(conn) >= CONN_OUTPUT_LOW;
 }
 
@@ -165,35 +201,56 @@ void conn_take_turn(struct list *dirty)
     struct conn *conn = container_of(dirty, struct conn, dirty);
 
     if (!conn->is_mute && !ev_is_active(&conn->writable))
-        flush_and_tell(conn);
+        flush(conn);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop, (void)events;
-    flush_and_tell(container_of(watcher, struct conn, writable));
+    flush(container_of(watcher, struct conn, writable));
+}
+
+static ssize_t receive(struct conn *conn)
+{
+    struct conn_pool *pool = conn->pool;
+    ssize_t got;
+    int error;
+
+    conn->is_away = true;
+    loop_leave(pool->loop);
+    got = recv(conn->readable.fd, pool->receive, RECEIVE_SIZE, 0);
+    error = errno;
+    loop_enter(pool->loop);
+    errno = error;
+    return got;
+}
+
+/* NULL, or why the connection must end. */
+static const char *take(struct conn *conn, ssize_t got)
+{
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return NULL;
+    if (got <= 0)
+        return conn->finished ? conn->finished
+               : got          ? "connection reset by the peer"
+                              : "closed by the peer";
+    conn->bytes_in += (uint64_t)got;
+    conn->pool->input_at = ev_now(conn->pool->loop);
+    return conn->finished ? NULL
+                          : stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
-    (void)events;
+    (void)loop, (void)events;
     struct conn *conn = container_of(watcher, struct conn, readable);
-    ssize_t got = recv(watcher->fd, conn->pool->receive, RECEIVE_SIZE, 0);
-    const char *why = NULL;
+    ssize_t got = receive(conn);
+    const char *why;
 
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (!is_still_there(conn) || conn->is_mute)
         return;
-    if (got <= 0) {
-        conn_close(conn, conn->finished ? conn->finished
-                         : got          ? "connection reset by the peer"
-                                        : "closed by the peer");
-        return;
-    }
-    conn->bytes_in += (uint64_t)got;
-    conn->pool->input_at = ev_now(loop);
-    if (!conn->finished)
-        why = stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
-    if (why && !conn->finished)
+    why = take(conn, got);
+    if (why && (!conn->finished || got <= 0))
         conn_close(conn, why); /* frees conn: always the last statement */
     else
         update_reading(conn);
@@ -221,7 +278,8 @@ struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *loca
     ev_io_init(&conn->readable, on_readable, fd, EV_READ);
     ev_io_init(&conn->writable, on_writable, fd, EV_WRITE);
     ev_timer_init(&conn->finish, on_finish_timeout, FINISH_SECONDS, 0);
-    ev_io_start(pool->loop, &conn->readable);
+    pool->connections++;
+    loop_start_io(pool->loop, &conn->readable);
     return conn;
 }
 
@@ -241,12 +299,14 @@ void conn_close(struct conn *conn, const char *why)
     ev_io_stop(conn->pool->loop, &conn->readable);
     ev_io_stop(conn->pool->loop, &conn->writable);
     ev_timer_stop(conn->pool->loop, &conn->finish);
-    close(conn->readable.fd);
-    output_free(&conn->output);
-    stream_free(&conn->stream);
+    if (conn->is_away)
+        conn->is_gone = true;
+    else
+        release(conn);
     if (conn->user)
         conn->user->on_closed(conn->owner, why);
-    free(conn);
+    if (!conn->is_gone)
+        free(conn);
 }
 
 void conn_finish(struct conn *conn, const char *why)
@@ -256,7 +316,7 @@ void conn_finish(struct conn *conn, const char *why)
     conn->finished = why;
     mark_dirty(conn);
     if (!conn->is_mute)
-        ev_timer_start(conn->pool->loop, &conn->finish);
+        loop_start_timer(conn->pool->loop, &conn->finish);
 }
 
 void conn_mute(struct conn *conn)
@@ -334,5 +394,5 @@ uint64_t conn_bytes_in(const struct conn *conn)
 
 uint64_t conn_bytes_out(const struct conn *conn)
 {
-    return conn->bytes_out;
+    return conn->output.sent;
 }

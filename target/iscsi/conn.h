@@ -4,7 +4,10 @@
  *
  * Output of one turn of the loop leaves in as few system calls as possible, just before the loop
  * sleeps. While more than CONN_OUTPUT_HIGH bytes wait for a slow reader, nothing is read from it
- * either, so that memory stays bounded. */
+ * either, so that memory stays bounded.
+ *
+ * Where several loops share a lock (target/base/loops.h) a connection belongs to one of them, and its thread
+ * does without the lock while the kernel moves bytes. Its functions may be called by any thread. */
 #pragma once
 
 #include "target/base/address.h"
@@ -26,6 +29,7 @@ struct conn_pool;
 struct conn_pool *conn_pool_new(struct ev_loop *loop, double spin);
 void conn_pool_free(struct conn_pool *pool);
 struct ev_loop *conn_pool_loop(const struct conn_pool *pool);
+unsigned conn_pool_count(const struct conn_pool *pool); /* of its connections */
 
 /* Memory for output. */
 struct conn_chunk {

@@ -67,6 +67,11 @@ struct ev_loop *conn_pool_loop(const struct conn_pool *pool)
     return pool->loop;
 }
 
+unsigned conn_pool_count(const struct conn_pool *pool)
+{
+    return pool->connections;
+}
+
 struct conn_chunk *conn_chunk_new(struct conn_pool *pool)
 {
     struct conn_chunk *chunk = pool->unused;
@@ -93,9 +98,13 @@ void conn_chunk_free(struct conn_pool *pool, struct conn_chunk *chunk)
 struct span *conn_span_new(struct conn_pool *pool)
 {
     struct list *node = list_first(&pool->unused_spans);
+    struct span *span;
 
-    if (!node)
-        return memory_new(sizeof(struct span));
+    if (!node) {
+        span = memory_new(sizeof(*span));
+        span->is_leaving = &pool->is_sending;
+        return span;
+    }
     list_remove(node);
     return container_of(node, struct span, link);
 }

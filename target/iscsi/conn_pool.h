@@ -9,6 +9,7 @@ struct conn_pool {
     struct ev_loop *loop;
     ev_prepare before_sleep;
     ev_idle not_yet;   /* keeps the loop awake while output is left over or input may follow */
+    unsigned connections;
     double spin;       /* seconds */
     double input_at;   /* loop time of the last input */
     struct list dirty; /* connections with output of this turn */
@@ -16,6 +17,7 @@ struct conn_pool {
     unsigned unused_count;
     struct list unused_spans;
     uint8_t *receive; /* owned, RECEIVE_SIZE bytes, for the connection that is read right now */
+    atomic_bool is_sending; /* spans, without the lock */
 };
 
 /* The turn of a connection that was in `dirty`. */

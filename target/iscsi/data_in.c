@@ -116,12 +116,12 @@ static struct span *begin_span(struct task *task, uint32_t length)
 
     if (session->params.data_digest || length % 4 || !session->host->settings.has_zero_copy)
         return NULL;
-    span = conn_span_new(session->host->pool);
+    span = conn_span_new(session->pool);
     if (transfer_port(task)->span(task, task->sent, length, span)) {
         span_begin(span);
         return span;
     }
-    conn_span_free(session->host->pool, span);
+    conn_span_free(session->pool, span);
     return NULL;
 }
 
@@ -210,12 +210,12 @@ void task_on_got(struct task *task)
     task->chunk = NULL;
     session->gets_under_way--;
     if (has_failed) {
-        conn_send_detached(session->host->pool, session->conn, chunk, pdu, 0);
+        conn_send_detached(session->pool, session->conn, chunk, pdu, 0);
         give_up_reading(task);
     } else {
         has_status = encode_data_in(task, pdu, length);
         seal(session, pdu, length);
-        conn_send_detached(session->host->pool, session->conn, chunk, pdu, size);
+        conn_send_detached(session->pool, session->conn, chunk, pdu, size);
         sent_data_in(task, has_status);
     }
     transfer_pump(session);

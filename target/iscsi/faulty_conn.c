@@ -1,5 +1,6 @@
 #include "target/iscsi/faulty_conn.h"
 
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/faulty_pdu.h"
 
@@ -22,7 +23,7 @@ void faulty_conn_doom(struct faulty_conn *faulty, const char *why)
         return;
     faulty->doomed = why;
     ev_timer_set(&faulty->doom, 0, 0);
-    ev_timer_start(faulty->host->faults->loop, &faulty->doom);
+    loop_start_timer(faulty->host->faults->loop, &faulty->doom);
 }
 
 static void pass_out(struct faulty_conn *faulty, const uint8_t *bytes, uint32_t length,

@@ -182,7 +182,7 @@ void faulty_conn_judge_login(struct faulty_conn *faulty, const struct pdu *pdu,
             continue;
         }
         verdict->is_dropped = true;
-        ev_timer_stop(faulty->host->faults->loop, &login->timeout);
+        ev_timer_stop(conn_pool_loop(login->pool), &login->timeout);
         if (fault_is_kind(rule, "login.drop"))
             faulty_conn_doom(faulty, "closed by a fault");
     }

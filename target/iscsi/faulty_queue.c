@@ -1,5 +1,6 @@
 /* PDUs of a faulty connection that are kept back, in and out: in order, until they are due. */
 #include "target/base/event.h"
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/faulty_pdu.h"
 
@@ -40,7 +41,7 @@ static void wait_for_first(struct faulty_conn *faulty, enum faulty_direction dir
     left = container_of(first, struct faulty_item, link)->due - event_now();
     ev_now_update(loop);
     ev_timer_set(timer, left > 0 ? left : 0, 0);
-    ev_timer_start(loop, timer);
+    loop_start_timer(loop, timer);
 }
 
 static struct faulty_item *take_due(struct faulty_conn *faulty, enum faulty_direction direction)

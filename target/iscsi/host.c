@@ -4,6 +4,7 @@
 #include "target/iscsi/session.h"
 #include "target/iscsi/task.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void greet_nobody(struct host *host, struct conn *conn)
@@ -16,10 +17,16 @@ void host_init(struct host *host, const struct host_operations *operations,
 {
     *host = (struct host){.operations = operations,
                           .greet = greet_nobody,
-                          .settings = *settings,
-                          .pool = conn_pool_new(loop, settings->spin)};
+                          .settings = *settings};
+    host_add_loop(host, loop);
     registry_init(&host->registry);
     list_init(&host->unused_tasks);
+}
+
+void host_add_loop(struct host *host, struct ev_loop *loop)
+{
+    assert(host->pool_count < HOST_LOOPS_MAX);
+    host->pools[host->pool_count++] = conn_pool_new(loop, host->settings.spin);
 }
 
 static struct session *session_with_connection(struct host *host)
@@ -50,7 +57,8 @@ void host_free(struct host *host)
         free(container_of(node, struct task, link));
     }
     registry_free(&host->registry);
-    conn_pool_free(host->pool);
+    for (unsigned i = 0; i < host->pool_count; i++)
+        conn_pool_free(host->pools[i]);
 }
 
 void host_mute(struct host *host)
@@ -58,13 +66,13 @@ void host_mute(struct host *host)
     LIST_FOR_EACH (node, &host->registry.logins) {
         struct login *login = container_of(node, struct login, link);
 
-        ev_timer_stop(conn_pool_loop(host->pool), &login->timeout);
+        ev_timer_stop(conn_pool_loop(login->pool), &login->timeout);
         conn_mute(login->conn);
     }
     LIST_FOR_EACH (node, &host->registry.sessions) {
         struct session *session = container_of(node, struct session, link);
 
-        ev_timer_stop(conn_pool_loop(host->pool), &session->nop);
+        ev_timer_stop(conn_pool_loop(session->pool), &session->nop);
         if (session->conn)
             conn_mute(session->conn);
     }

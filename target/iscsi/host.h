@@ -49,9 +49,12 @@ struct host_settings {
     double login_timeout, nop_interval, nop_timeout; /* seconds; nop_interval 0: no pings */
     uint32_t queue_depth;                            /* commands a session may have outstanding */
     uint32_t max_connections;
-    bool has_zero_copy; /* data-in leaves from where it lies, if it can */
+    uint32_t io_threads; /* that share the connections */
+    bool has_zero_copy;  /* data-in leaves from where it lies, if it can */
     double spin;        /* seconds that the loop looks for more input before it sleeps */
 };
+
+enum { HOST_LOOPS_MAX = 64 };
 
 struct host {
     const struct host_operations *operations;
@@ -59,7 +62,8 @@ struct host {
     void (*greet)(struct host *host, struct conn *conn);
     struct faulty_host *faulty; /* borrowed: whose operations stand in front; or NULL */
     struct host_settings settings;
-    struct conn_pool *pool; /* owned by the process */
+    struct conn_pool *pools[HOST_LOOPS_MAX]; /* owned; one for each loop */
+    unsigned pool_count;
     struct registry registry;
     uint32_t connections;
     struct list unused_tasks; /* memory of tasks that are over */
@@ -88,6 +92,8 @@ struct host_operations {
 
 void host_init(struct host *host, const struct host_operations *operations,
                const struct host_settings *settings, struct ev_loop *loop);
+/* From now on this loop gets its share of the connections, too. */
+void host_add_loop(struct host *host, struct ev_loop *loop);
 /* Ends every session and login. Those whose tasks take longer are gone when registry.sessions is
  * empty. */
 void host_end(struct host *host, const char *why);

@@ -1,6 +1,7 @@
 /* The PDUs of a login: requests in, in parts or whole, responses out, in parts or whole, the time
  * limit, and the passage into the full feature phase. */
 #include "target/base/event.h"
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/login.h"
 #include "target/iscsi/session.h"
@@ -313,6 +314,7 @@ struct login *login_new(struct host *host, struct conn *conn)
 
     login->host = host;
     login->conn = conn;
+    login->pool = conn_pool_of(conn);
     list_append(&host->registry.logins, &login->link);
     list_init(&login->waiting);
     negotiation_init(&login->negotiation);
@@ -320,7 +322,7 @@ struct login *login_new(struct host *host, struct conn *conn)
     conn_set_user(conn, &login_user, login);
     conn_stream(conn)->max_data_length = MAX_RECV_DATA_DEFAULT;
     ev_timer_init(&login->timeout, on_timeout, host->settings.login_timeout, 0);
-    ev_timer_start(conn_pool_loop(host->pool), &login->timeout);
+    loop_start_timer(conn_pool_loop(login->pool), &login->timeout);
     return login;
 }
 
@@ -328,7 +330,7 @@ void login_free(struct login *login)
 {
     if (!login)
         return;
-    ev_timer_stop(conn_pool_loop(login->host->pool), &login->timeout);
+    ev_timer_stop(conn_pool_loop(login->pool), &login->timeout);
     list_remove(&login->link);
     list_remove(&login->waiting);
     login->host->connections--;
@@ -341,11 +343,22 @@ void login_free(struct login *login)
     free(login);
 }
 
+/* The one with the fewest connections. */
+static struct conn_pool *choose_pool(const struct host *host)
+{
+    struct conn_pool *pool = host->pools[0];
+
+    for (unsigned i = 1; i < host->pool_count; i++)
+        if (conn_pool_count(host->pools[i]) < conn_pool_count(pool))
+            pool = host->pools[i];
+    return pool;
+}
+
 void host_accept(struct host *host, int fd, const struct address *local, const struct address *peer)
 {
     uint32_t most = host->settings.max_connections;
     bool is_surplus = host->connections >= most;
-    struct conn *conn = conn_new(host->pool, fd, local, peer);
+    struct conn *conn = conn_new(choose_pool(host), fd, local, peer);
 
     if (host->connections >= most + SURPLUS_MAX) {
         conn_close(conn, "too many connections");

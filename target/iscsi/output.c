@@ -1,7 +1,8 @@
 #include "target/iscsi/output.h"
 
+#include "target/base/loops.h"
 #include "target/base/memory.h"
-#include "target/iscsi/conn.h"
+#include "target/iscsi/conn_pool.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -125,6 +126,7 @@ void output_add_span(struct output *output, struct span *span)
 static void sent(struct output *output, uint64_t length)
 {
     output->queued -= length;
+    output->sent += length;
     while (length) {
         struct output_piece *piece = piece_at(output, 0);
 
@@ -142,6 +144,23 @@ static void sent(struct output *output, uint64_t length)
     }
 }
 
+/* While others have the lock, what is queued may become more. */
+static ssize_t send_without_lock(struct conn_pool *pool, int socket, const struct msghdr *message,
+                                 int flags)
+{
+    ssize_t length;
+    int error;
+
+    atomic_store(&pool->is_sending, true);
+    loop_leave(pool->loop);
+    length = sendmsg(socket, message, flags);
+    error = errno;
+    atomic_store(&pool->is_sending, false);
+    loop_enter(pool->loop);
+    errno = error;
+    return length;
+}
+
 static ssize_t send_pieces(struct output *output, int socket)
 {
     struct iovec parts[PIECES_PER_CALL];
@@ -154,8 +173,8 @@ static ssize_t send_pieces(struct output *output, int socket)
 
         parts[message.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)bytes, piece->length};
     }
-    return sendmsg(socket, &message,
-                   MSG_NOSIGNAL | (message.msg_iovlen < output->count ? MSG_MORE : 0));
+    return send_without_lock(output->pool, socket, &message,
+                             MSG_NOSIGNAL | (message.msg_iovlen < output->count ? MSG_MORE : 0));
 }
 
 /* After EFAULT: whether a file that lies in the next pieces cannot be read, in another way either.
@@ -178,16 +197,13 @@ static bool is_lost(struct output *output)
 
 int output_send(struct output *output, int socket)
 {
-    while (output->count) {
-        ssize_t length = send_pieces(output, socket);
+    ssize_t length = output->count ? send_pieces(output, socket) : 0;
 
-        if (length < 0 && (errno == EINTR || (errno == EFAULT && !is_lost(output))))
-            continue;
-        if (length < 0)
-            return -errno;
+    if (length >= 0)
         sent(output, (uint64_t)length);
-    }
-    if (output->open) { /* idle connections hold no memory */
+    else if (errno != EINTR && (errno != EFAULT || is_lost(output)))
+        return -errno;
+    if (!output->count && output->open) { /* idle connections hold no memory */
         conn_chunk_free(output->pool, output->open);
         output->open = NULL;
     }

@@ -22,7 +22,7 @@ struct output {
     uint32_t capacity, first, count;
     struct conn_chunk
         *open;       /* the chunk that output_reserve fills; owned as long as no piece lies in it */
-    uint64_t queued; /* bytes */
+    uint64_t queued, sent; /* bytes; sent: in all */
 };
 
 void output_init(struct output *output, struct conn_pool *pool);
@@ -38,5 +38,6 @@ struct conn_chunk *output_detach(struct output *output, uint32_t size);
 /* Takes the span, which is begun. */
 void output_add_span(struct output *output, struct span *span);
 
-/* 0: all has left; -EAGAIN: the socket is full; else the connection is broken. */
+/* One system call, without the lock. 0: something has left, or there is nothing; -EAGAIN: the
+ * socket is full; else the connection is broken. */
 int output_send(struct output *output, int socket);

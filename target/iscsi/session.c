@@ -233,7 +233,7 @@ static const char *on_begin(void *owner, const struct pdu *pdu)
     size_t row = row_of(pdu->opcode);
     enum turn turn;
 
-    session->last_heard = ev_now(conn_pool_loop(session->host->pool));
+    session->last_heard = ev_now(conn_pool_loop(session->pool));
     if (pdu->task_tag != RESERVED_TAG)
         habits_note_request(&session->habits, session->last_heard);
     session->incoming = NULL;

@@ -30,6 +30,7 @@ struct session {
     struct hash_entry tsih_entry, nexus_entry;
     struct host *host; /* parent: outlives us */
     struct conn *conn; /* ours; NULL once the session is ending */
+    struct conn_pool *pool; /* borrowed; of the connection, also when that is gone */
     struct session_port port;
 
     char *initiator, *target; /* owned; target NULL: discovery */

@@ -13,6 +13,7 @@ static struct session *session_new(struct login *login, uint16_t tsih)
     struct session *session = memory_new(sizeof(*session));
 
     session->host = login->host;
+    session->pool = login->pool;
     session->initiator = memory_copy_text(login->initiator);
     session->target = login->target ? memory_copy_text(login->target) : NULL;
     memcpy(session->isid, login->request.isid, ISID_SIZE);
@@ -80,7 +81,7 @@ static void tell_opened(const struct session *session, const char *offered)
 
 static void tell_closed(const struct session *session)
 {
-    double now = ev_now(conn_pool_loop(session->host->pool));
+    double now = ev_time();
     char isid[2 * ISID_SIZE + 3], portal[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE];
 
     text_format_binary(isid, session->isid, ISID_SIZE);
@@ -144,7 +145,7 @@ static void on_nop(struct ev_loop *loop, ev_timer *timer, int events)
 void session_start(struct session *session, struct conn *conn, uint32_t stat_sn,
                    const char *offered)
 {
-    struct ev_loop *loop = conn_pool_loop(session->host->pool);
+    struct ev_loop *loop = conn_pool_loop(session->pool);
     struct stream *stream = conn_stream(conn);
 
     session->conn = conn;
@@ -247,7 +248,7 @@ void session_lost_connection(struct session *session, const char *why)
     session->conn = NULL;
     session->ending = why;
     session->is_over = true;
-    ev_timer_stop(conn_pool_loop(session->host->pool), &session->nop);
+    ev_timer_stop(conn_pool_loop(session->pool), &session->nop);
     session->function_count++; /* keeps it alive while its tasks end one by one */
     session_abort_tasks(session);
     session->function_count--;

@@ -146,7 +146,7 @@ void task_on_aborted(struct task *task)
 
     if (task->chunk) {
         session->gets_under_way--;
-        conn_send_detached(session->host->pool, NULL, task->chunk, NULL, 0);
+        conn_send_detached(session->pool, NULL, task->chunk, NULL, 0);
         task->chunk = NULL;
     }
     task->is_in_port = false;

@@ -1,5 +1,6 @@
 #include "target/scsi/gate.h"
 
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/scsi/data.h"
 #include "target/scsi/result.h"
@@ -96,7 +97,7 @@ static void wake_soon(struct scsi_lun *lun)
     if (ev_is_active(&lun->gate.wake))
         return;
     ev_timer_set(&lun->gate.wake, 0, 0);
-    ev_timer_start(lun->loop, &lun->gate.wake);
+    loop_start_timer(lun->loop, &lun->gate.wake);
 }
 
 void gate_leave(struct scsi_task *task)

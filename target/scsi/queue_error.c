@@ -2,6 +2,7 @@
  * task set may have to go. They go from the loop: the transport is within a call for the one that
  * failed.
  */
+#include "target/base/loops.h"
 #include "target/scsi/result.h"
 #include "target/scsi/unit.h"
 
@@ -56,7 +57,7 @@ void queue_error_begin(struct scsi_task *failed)
     }
     if (!ev_is_active(&lun->queue_error)) {
         ev_timer_init(&lun->queue_error, on_due, 0, 0);
-        ev_timer_start(lun->loop, &lun->queue_error);
+        loop_start_timer(lun->loop, &lun->queue_error);
     }
 }
 

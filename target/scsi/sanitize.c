@@ -1,5 +1,6 @@
 #include "target/scsi/sanitize.h"
 
+#include "target/base/loops.h"
 #include "target/scsi/result.h"
 #include "target/scsi/step.h"
 #include "target/scsi/unit.h"
@@ -42,7 +43,7 @@ static void finish_in_time(struct sanitize *sanitize)
     double rest = sanitize->began + sanitize->job.least_s - ev_now(loop);
 
     ev_timer_init(&sanitize->last, on_last, rest > 0 ? rest : 0, 0);
-    ev_timer_start(loop, &sanitize->last);
+    loop_start_timer(loop, &sanitize->last);
 }
 
 static void submit(struct sanitize *sanitize)

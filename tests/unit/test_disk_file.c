@@ -140,7 +140,7 @@ END_TEST
 START_TEST(a_span_is_given_only_for_what_the_cache_holds)
 {
     struct request request = {0};
-    struct span span;
+    struct span span = {0};
 
     ck_assert(!disk_span(disk, 4 << 20, 1 << 20, &span));
     ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
@@ -158,7 +158,7 @@ END_TEST
 START_TEST(small_spans_are_given_where_reads_are_frequent)
 {
     struct request request = {0};
-    struct span span;
+    struct span span = {0};
     bool is_found = false;
 
     ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
@@ -173,7 +173,7 @@ START_TEST(a_span_under_way_keeps_its_bytes)
 {
     static const enum disk_operation changes[] = {DISK_WRITE, DISK_DISCARD, DISK_ZERO};
     struct request request = {.io = {.is_forced = _i == 3}};
-    struct span span, aside;
+    struct span span = {0}, aside = {0};
 
     ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
     ck_assert(disk_span(disk, 0, 200000, &span));
@@ -198,7 +198,7 @@ END_TEST
 START_TEST(where_a_file_was_cut_a_span_fails_and_then_the_read)
 {
     struct request request = {0};
-    struct span span;
+    struct span span = {0};
 
     ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
     ck_assert(disk_span(disk, 0, 100000, &span));

@@ -250,7 +250,7 @@ START_TEST(a_span_is_the_data_in_memory)
 {
     struct exchange *write = new_exchange(fixture.nexus, CDB("\x2a\0\0\0\x01\0\0\x01\0\0"));
     struct exchange *read = new_exchange(fixture.nexus, CDB("\x28\0\0\0\x01\0\0\x01\0\0"));
-    struct span span;
+    struct span span = {0};
 
     fill(write->data, 256 * 512, 9);
     ck_assert_uint_eq(execute(&fixture, write), SCSI_GOOD);
