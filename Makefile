@@ -47,8 +47,8 @@ PACKAGES += $(if $(filter vm vm-%,$(MAKECMDGOALS)),qemu-system-x86 ipxe-qemu mmd
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-veth bench-instructions bench-failover \
-        bench-faults bench-libiscsi bench-random bench-scale profile vm vm-image vm-test asan layers format install clean
+.PHONY: all deps run demo scenarios test unit integration fuzz bench bench-quick bench-veth bench-file bench-instructions \
+        bench-failover bench-faults bench-libiscsi bench-random bench-scale profile vm vm-image vm-test asan layers format install clean
 
 all: $(PROGRAMS)
 
@@ -144,6 +144,7 @@ scenarios: $(FIRST) all
 # Figures rather than verdicts; they take minutes.
 BENCH_TOOLS := $(addprefix $(O)/bench/,load logins echo file)
 $(O)/bench/load: $(O)/obj/tests/bench/load_session.o
+$(O)/bench/file: $(O)/obj/tests/bench/file_ways.o $(O)/obj/tests/bench/file_uring.o
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(O)/obj/tests/bench/common.o $(O)/obj/tests/bench/login.o
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(shell pkg-config --libs libisal)
@@ -152,6 +153,9 @@ bench bench-quick bench-veth: $(FIRST) all $(BENCH_TOOLS)
 	@BUILD=$(O) /usr/bin/python3 tests/bench/bench.py $(if $(filter bench-quick,$@),--quick) \
 	    $(if $(filter bench-veth,$@),--veth) \
 	    --json $(O)/$@.json --svg $(O)/$@.svg
+
+bench-file: $(FIRST) all $(BENCH_TOOLS)
+	@BUILD=$(O) /usr/bin/python3 tests/bench/file_ways.py --json $(O)/$@.json
 
 # A verdict: instructions of a 4 KiB read and write may not grow.
 bench-instructions: $(FIRST) all $(BENCH_TOOLS)

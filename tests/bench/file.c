@@ -1,6 +1,7 @@
-/* What the file alone costs: pread or pwrite of blocks that are in the page cache. Prints
- * JSON. Or fills the file, which is the start of every measurement. */
+/* What the file alone costs: blocks that are in the page cache, read or written in one of several
+ * ways. Prints JSON. Or fills the file, which is the start of every measurement. */
 #include "tests/bench/common.h"
+#include "tests/bench/file_ways.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,40 +30,65 @@ static void fill(int file, uint64_t region)
     }
 }
 
+/* Until the time is over; gives the commands done. */
+static uint64_t run(const struct file_way *way, struct file_job *job, bool is_sequential,
+                    uint64_t until)
+{
+    uint64_t done = 0, state = 88172645463325252u, blocks = job->region / job->block;
+
+    for (; now_ns() < until; done += job->batch) {
+        for (uint64_t i = 0; i < job->batch; i++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+            job->places[i] = (off_t)((is_sequential ? done + i : state) % blocks * job->block);
+        }
+        way->move(job);
+    }
+    return done;
+}
+
+static void measure(const struct file_way *way, struct file_job *job, bool is_sequential,
+                    uint64_t milliseconds)
+{
+    job->buffer = buffer;
+    job->batch = BUFFER / job->block < FILE_BATCH_MAX ? BUFFER / job->block : FILE_BATCH_MAX;
+    if (way->open)
+        way->open(job);
+    double cpu = cpu_of_this();
+    uint64_t begun = now_ns();
+    uint64_t done = run(way, job, is_sequential, begun + milliseconds * 1000000);
+
+    printf("{\"seconds\": %.6f, \"commands\": %llu, \"bytes\": %llu, \"server_cpu\": %.6f, "
+           "\"again\": %llu}\n",
+           (double)(now_ns() - begun) / 1e9, (unsigned long long)done,
+           (unsigned long long)(done * job->block), cpu_of_this() - cpu,
+           (unsigned long long)job->again);
+}
+
 int main(int count, char **words)
 {
-    uint64_t block = 4096, writes = 0, sequential = 0, region = 256 << 20, milliseconds = 300;
-    uint64_t is_filled = 0;
-    uint64_t done = 0, state = 88172645463325252u;
-    const char *path = NULL;
+    struct file_job job = {.block = 4096, .region = 256 << 20};
+    uint64_t writes = 0, is_sequential = 0, milliseconds = 300, is_filled = 0;
+    const char *path = NULL, *way_name = "pread";
     const struct option_row rows[] = {
-        {"--file", NULL, &path},      {"--block", &block, NULL},
-        {"--writes", &writes, NULL},  {"--sequential", &sequential, NULL},
-        {"--region", &region, NULL},  {"--milliseconds", &milliseconds, NULL},
-        {"--fill", &is_filled, NULL},
+        {"--file", NULL, &path},         {"--way", NULL, &way_name},
+        {"--block", &job.block, NULL},   {"--writes", &writes, NULL},
+        {"--region", &job.region, NULL}, {"--sequential", &is_sequential, NULL},
+        {"--fill", &is_filled, NULL},    {"--milliseconds", &milliseconds, NULL},
     };
 
     (void)count;
     options_read(rows, sizeof(rows) / sizeof(rows[0]), words + 1);
-    int file = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
-    if (file < 0 || !block || block > BUFFER || region < block)
+    const struct file_way *way = file_way_find(way_name);
+    if (!way)
+        die("there is no way %s", way_name);
+    job.is_writing = writes;
+    job.file = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (job.file < 0 || !job.block || job.block > BUFFER || job.region < job.block)
         die("%s: %s", path ? path : "--file", strerror(errno));
     if (is_filled) {
-        fill(file, region);
-        return fdatasync(file) ? 1 : 0;
+        fill(job.file, job.region);
+        return fdatasync(job.file) ? 1 : 0;
     }
-    double cpu = cpu_of_this();
-    uint64_t begun = now_ns(), until = begun + milliseconds * 1000000;
-    for (; now_ns() < until; done++) {
-        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-        off_t at = (off_t)((sequential ? done : state) % (region / block) * block);
-        ssize_t length = writes ? pwrite(file, buffer, block, at) : pread(file, buffer, block, at);
-
-        if (length != (ssize_t)block)
-            die("%s: %s", path, strerror(errno));
-    }
-    printf("{\"seconds\": %.6f, \"commands\": %llu, \"bytes\": %llu, \"server_cpu\": %.6f}\n",
-           (double)(now_ns() - begun) / 1e9, (unsigned long long)done,
-           (unsigned long long)(done * block), cpu_of_this() - cpu);
+    measure(way, &job, is_sequential, milliseconds);
     return 0;
 }

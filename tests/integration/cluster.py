@@ -14,7 +14,7 @@ import uuid
 
 from events import Events
 from login import Refused
-from node import BUILD, ENVIRONMENT
+from node import BUILD, ENVIRONMENT, TEST_SETTINGS
 from session import log_in
 from wire import DEADLINE, PATIENCE, Closed, Silence
 
@@ -67,7 +67,8 @@ class Cluster:
 
     def text(self, size, settings, sections, group):
         lines = ["[cluster]", f"base_name = {BASE_NAME}"]
-        settings = {"name": "test", "node_timeout_ms": int(1000 * PATIENCE)} | settings
+        defaults = {"name": "test", "node_timeout_ms": int(1000 * PATIENCE)} | TEST_SETTINGS
+        settings = defaults | settings
         lines += [f"{key} = {value}" for key, value in settings.items()]
         lines += ["", "[portal_group poc]", f"floating_ip = {self.floating_ip}/24",
                   f"floating_ip = {self.floating_ip2}/24"]

@@ -26,10 +26,25 @@ BASE_NAME = "iqn.2012-11.com.example:wire"
 GROUP = "poc"
 MIB = 1 << 20
 SEGMENT = 8 << 40  # the most in one file of a volume
+# What every cluster and node is started with where the test does not say otherwise: words
+# KEY=VALUE, as in [cluster] of a configuration.
+TEST_SETTINGS = dict(word.split("=", 1) for word in os.environ.get("TEST_SETTINGS", "").split())
 
 
 def iqn(volume):
     return f"{BASE_NAME}:{volume}"
+
+
+def json_of(value):
+    """A value of the configuration as the supervisor passes it on to a node."""
+    if value in ("on", "off"):
+        return value == "on"
+    return int(value) if value.isdigit() else value
+
+
+def settings_of(test):
+    """What the test wants, and TEST_SETTINGS for the rest."""
+    return {key: json_of(value) for key, value in TEST_SETTINGS.items()} | (test or {})
 
 
 class Refusal(AssertionError):
@@ -178,7 +193,7 @@ class Lab:
     def start_target(self, node=1, settings=None):
         self.make_volumes()
         child = self.start("target", ["--node", str(node)], node=node,
-                           volumes=str(self.state / "volumes"), settings=settings or {})
+                           volumes=str(self.state / "volumes"), settings=settings_of(settings))
         self.send_map(child)
         return child
 
@@ -186,7 +201,7 @@ class Lab:
         address = address or self.floating_ip
         child = self.start("portalgroup", ["--node", str(node), "--floating-ip", address],
                            node=node, floating_ip=address, port=3260, portal_group=GROUP,
-                           settings=settings or {})
+                           settings=settings_of(settings))
         self.send_map(child)
         return child
 
