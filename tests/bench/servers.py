@@ -104,9 +104,14 @@ class Ours(Server):
                                settings={"nop_interval_s": 0} | settings)
         self.target = iqn("data1")
         self.portal = f"{self.cluster.portal(1)}:3260"
-        self.cluster.run("up", "-c", self.cluster.config, "--detach")
-        fill(self.cluster.state / "volumes" / "data1.img", region)
-        self.home, self.found = self.cluster.home, self.cluster.pids()
+        self.home = self.cluster.home
+        try:
+            self.cluster.run("up", "-c", self.cluster.config, "--detach")
+            fill(self.cluster.state / "volumes" / "data1.img", region)
+        except BaseException:
+            self.cluster.finish()
+            raise
+        self.found = self.cluster.pids()
 
     def pids(self):
         return self.found
