@@ -14,13 +14,18 @@
 #include <string.h>
 #include <sys/resource.h>
 
+static bool writes_in_place(const struct node *node)
+{
+    return node->service.host.settings.has_zero_copy && *node->boot;
+}
+
 /* An owned object of the targets that cannot be opened, each with what is wrong; NULL: none. */
 static json_t *open_volumes(struct node *node)
 {
     const struct map *map = node->service.map;
     const struct volume_surroundings around = {
         .loop = node->loop,
-        .workers = node->workers,
+        .disks = {node->workers, writes_in_place(node) ? node->boot : NULL},
         .directory = node->directory,
         .place = node->place,
         .run = node->run,
@@ -186,6 +191,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
                      "start needs a node number and the directory of the volumes, once");
         return;
     }
+    redo_read_boot(node->boot);
     if (!sandbox_take(&sandbox, node->child, id, request, volumes))
         return;
     access_read_settings(&host_settings, settings);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "target/base/child.h"
+#include "target/disk/redo.h"
 #include "target/service.h"
 
 struct node {
@@ -11,7 +12,8 @@ struct node {
     struct scsi_peers *peers; /* owned; the other volumes, for copies */
     char *run;                /* owned; what the supervisor calls this `up`, or NULL */
     struct workers *workers;
-    struct loops *loops; /* owned; beside `loop`; NULL: there are none */
+    char boot[REDO_BOOT_SIZE]; /* empty: not known */
+    struct loops *loops;       /* owned; beside `loop`; NULL: there are none */
     struct pools pools;
     struct service service;
     struct list portals, releases;

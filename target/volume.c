@@ -43,13 +43,13 @@ static struct disk *open_disk(const struct volume_surroundings *around,
     struct pool *pool = pools_find(around->pools, target->pool);
     int failure = 0;
     struct disk *disk =
-        segments_open(around->workers, path, target->size, target->is_read_only, &failure);
+        segments_open(&around->disks, path, target->size, target->is_read_only, &failure);
 
     if (!disk)
         *error = memory_format("cannot open volume %s: %s/%s.img: %s", target->volume,
                                around->place, target->volume, strerror(-failure));
     else if (pool && !target->is_thick)
-        disk = pool_disk_new(pool, around->workers, disk, path);
+        disk = pool_disk_new(pool, around->disks.workers, disk, path);
     free(path);
     return disk;
 }
@@ -104,7 +104,8 @@ struct volume *volume_open(const struct volume_surroundings *around,
     struct volume *volume;
 
     if (disk) {
-        store = volume_store_new(around->workers, around->directory, target->volume, identity);
+        store =
+            volume_store_new(around->disks.workers, around->directory, target->volume, identity);
         lun = open_lun(around, target, identity, disk, store, error);
     }
     json_decref(identity);

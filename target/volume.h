@@ -27,7 +27,7 @@ struct volume {
 /* What the volumes of a node have in common; all borrowed. */
 struct volume_surroundings {
     struct ev_loop *loop;
-    struct workers *workers;
+    struct disk_setting disks;
     const char *directory; /* where the files are */
     const char *place;     /* the same for people: the working directory has a name */
     const char *run;       /* as in struct scsi_lun_config, like the next */

@@ -1,5 +1,5 @@
-/* Several loops in one process, each run by a thread of its own, that share one lock. Whoever runs a
- * callback holds the lock; it is free while a loop sleeps, and while a thread is away in a system
+/* Several loops in one process, each run by a thread of its own, that share one lock. Whoever runs
+ * a callback holds the lock; it is free while a loop sleeps, and while a thread is away in a system
  * call (loop_leave, loop_enter). So what a callback sees stays as it is until it leaves or returns,
  * whatever loop things belong to. On a loop that is alone in its process all of this costs nothing
  * and changes nothing. */

@@ -21,6 +21,12 @@ enum disk_operation {
                   * same kind from there, at most what it was */
 };
 
+/* What the disks of a process have in common; borrowed, outlives them. */
+struct disk_setting {
+    struct workers *workers;
+    const char *boot; /* of redo_read_boot; NULL: no file is written through a mapping */
+};
+
 struct disk;
 struct disk_io;
 typedef void disk_io_done(struct disk_io *io);

@@ -21,6 +21,7 @@ struct file_disk {
     struct disk disk;
     struct workers *workers; /* borrowed: outlives us */
     int descriptor;
+    struct redo *redo;        /* owned; of the mapping; NULL: nothing is written there */
     struct mapping *mapping;  /* owned */
     struct journal *journal;  /* owned; of atomic writes; NULL: read-only */
     bool cannot_write_nowait; /* the file system does not know RWF_NOWAIT for writes */
@@ -161,6 +162,8 @@ static bool attempt_write(struct file_disk *file, struct disk_io *io)
         return false;
     mapping_change(file->mapping, io->offset, io->length, false);
     io->error = 0;
+    if (mapping_write(file->mapping, io->offset, io->buffer, io->length))
+        return true;
     if (!file->cannot_write_nowait) {
         ssize_t count = pwritev2(file->descriptor, &vector, 1, (off_t)io->offset, RWF_NOWAIT);
 
@@ -238,6 +241,7 @@ static void file_close(struct disk *disk)
     mapping_free(file->mapping);
     close(file->descriptor);
     journal_free(file->journal);
+    redo_free(file->redo);
     free(file);
 }
 
@@ -266,7 +270,15 @@ static struct disk_space file_space(struct disk *disk)
 static const struct disk_operations operations = {file_attempt, file_start, file_span, file_space,
                                                   file_close};
 
-struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t size,
+/* What a process that is gone left behind. 0 or -errno. */
+static int replay(const struct file_disk *file)
+{
+    int error = journal_replay(file->journal, file->descriptor);
+
+    return error || !file->redo ? error : redo_replay(file->redo, file->descriptor);
+}
+
+struct disk *file_disk_open(const struct disk_setting *setting, const char *path, uint64_t size,
                             bool is_read_only, int *error)
 {
     int descriptor = open(path, (is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
@@ -285,13 +297,14 @@ struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t 
 
     struct file_disk *file = memory_new(sizeof *file);
     file->disk.operations = &operations;
-    file->workers = workers;
+    file->workers = setting->workers;
     file->descriptor = descriptor;
-    file->mapping = mapping_new(workers, descriptor);
     if (!is_read_only) {
         file->journal = journal_new(path);
-        *error = journal_replay(file->journal, descriptor);
+        file->redo = setting->boot ? redo_new(path, setting->boot) : NULL;
+        *error = replay(file);
     }
+    file->mapping = mapping_new(setting->workers, descriptor, file->redo);
     if (!*error)
         return &file->disk;
     file_close(&file->disk);

@@ -5,6 +5,6 @@
 #include "target/disk/disk.h"
 
 /* Opens an existing file of at least `size` bytes. NULL: *error is -errno (-EFBIG: the file is
- * shorter). The workers outlive the disk. */
-struct disk *file_disk_open(struct workers *workers, const char *path, uint64_t size,
+ * shorter). */
+struct disk *file_disk_open(const struct disk_setting *setting, const char *path, uint64_t size,
                             bool is_read_only, int *error);

@@ -16,13 +16,18 @@ enum {
     WINDOWS = 8,       /* what is mapped has to be taken down when the process dies: 0.1 ms a MiB */
     LARGE = 64 << 10,  /* from here on looking costs little against reading */
     OFTEN = 4,         /* small reads of a chunk within a second */
+    BUSY_SECONDS = 10, /* for so long a chunk is busy that was written more than once in a second */
+    AHEAD = 512,       /* bytes: from there on the processor looks ahead by itself */
+    LINE = 64,
     IDLE_SECONDS = 10, /* a window stays so long after its last use */
 };
 
 /* What is known of a chunk holds for the second that it was found out in. */
 struct chunk {
     uint32_t second;
-    uint8_t reads; /* small ones in this second, while nobody has looked */
+    uint32_t busy;    /* the last second in which more was written than the chunk holds, or 0 */
+    uint32_t written; /* bytes in this second */
+    uint8_t reads;    /* small ones in this second, while nobody has looked */
     bool is_known, is_cached;
 };
 
@@ -37,6 +42,7 @@ struct window {
 struct mapping {
     struct span_source source;
     struct workers *workers;         /* borrowed: outlives us */
+    struct redo *redo;               /* borrowed; NULL: for reading only */
     struct window *windows[WINDOWS]; /* owned; number % WINDOWS is its place */
 };
 
@@ -70,8 +76,8 @@ static void retire(struct mapping *mapping, struct window *window)
 
 static struct window *open_window(const struct mapping *mapping, uint64_t number)
 {
-    void *bytes = mmap(NULL, WINDOW, PROT_READ, MAP_SHARED, mapping->source.descriptor,
-                       (off_t)(number * WINDOW));
+    void *bytes = mmap(NULL, WINDOW, mapping->redo ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
+                       mapping->source.descriptor, (off_t)(number * WINDOW));
 
     if (bytes == MAP_FAILED)
         return NULL;
@@ -114,12 +120,19 @@ static bool look(const struct window *window, uint64_t start, uint64_t end)
     return true;
 }
 
-static bool is_chunk_cached(struct window *window, uint64_t number, uint32_t second, bool is_large)
+static struct chunk *chunk_in(struct window *window, uint64_t number, uint32_t second)
 {
     struct chunk *chunk = &window->chunks[number];
 
     if (chunk->second != second)
-        *chunk = (struct chunk){.second = second};
+        *chunk = (struct chunk){.second = second, .busy = chunk->busy};
+    return chunk;
+}
+
+static bool is_chunk_cached(struct window *window, uint64_t number, uint32_t second, bool is_large)
+{
+    struct chunk *chunk = chunk_in(window, number, second);
+
     if (chunk->is_known)
         return chunk->is_cached;
     if (!is_large && ++chunk->reads < OFTEN)
@@ -144,12 +157,13 @@ static bool is_cached(struct window *window, uint64_t start, uint64_t end, uint3
     return true;
 }
 
-struct mapping *mapping_new(struct workers *workers, int descriptor)
+struct mapping *mapping_new(struct workers *workers, int descriptor, struct redo *redo)
 {
     struct mapping *mapping = memory_new(sizeof *mapping);
 
     span_source_init(&mapping->source, descriptor);
     mapping->workers = workers;
+    mapping->redo = redo;
     return mapping;
 }
 
@@ -161,6 +175,14 @@ void mapping_free(struct mapping *mapping)
         if (mapping->windows[i])
             retire(mapping, mapping->windows[i]);
     free(mapping);
+}
+
+/* It is sent at the end of the turn: until then the processor can fetch it. No fault comes of it.
+ */
+static void fetch_ahead(const uint8_t *bytes, uint64_t length)
+{
+    for (uint64_t at = 0; at < length && at < AHEAD; at += LINE)
+        __builtin_prefetch(bytes + at);
 }
 
 bool mapping_find(struct mapping *mapping, uint64_t offset, uint64_t length, struct span *span)
@@ -178,7 +200,48 @@ bool mapping_find(struct mapping *mapping, uint64_t offset, uint64_t length, str
     span->bytes = window->bytes + start;
     span->offset = offset;
     span->length = (uint32_t)length;
+    if (length < LARGE)
+        fetch_ahead(span->bytes, length);
     return true;
+}
+
+/* All chunks of the range, which is counted in. */
+static bool is_busy(struct window *window, uint64_t start, uint64_t end, uint32_t second)
+{
+    bool is = true;
+
+    for (uint64_t at = start, next; at < end; at = next) {
+        struct chunk *chunk = chunk_in(window, at / CHUNK, second);
+
+        next = (at / CHUNK + 1) * CHUNK < end ? (at / CHUNK + 1) * CHUNK : end;
+        chunk->written += (uint32_t)(next - at);
+        if (chunk->written > CHUNK)
+            chunk->busy = second;
+        is &= chunk->busy && second - chunk->busy < BUSY_SECONDS;
+    }
+    return is;
+}
+
+static bool are_chunks_cached(struct window *window, uint64_t start, uint64_t end, uint32_t second)
+{
+    for (uint64_t number = start / CHUNK; number * CHUNK < end; number++)
+        if (!is_chunk_cached(window, number, second, true))
+            return false;
+    return true;
+}
+
+bool mapping_write(struct mapping *mapping, uint64_t offset, const uint8_t *bytes, uint64_t length)
+{
+    uint64_t start = offset % WINDOW, end = start + length;
+    uint32_t second = this_second();
+    struct window *window;
+
+    if (!mapping->redo || end > WINDOW || mapping->source.has_failed)
+        return false;
+    window = find_window(mapping, offset / WINDOW, second);
+    return window && is_busy(window, start, end, second) &&
+           are_chunks_cached(window, start, end, second) &&
+           redo_copy(mapping->redo, window->bytes + start, offset, bytes, length);
 }
 
 void mapping_change(struct mapping *mapping, uint64_t offset, uint64_t length, bool goes)

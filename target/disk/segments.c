@@ -148,21 +148,21 @@ static void segments_close(struct disk *disk)
 static const struct disk_operations operations = {segments_attempt, segments_start, segments_span,
                                                   segments_space, segments_close};
 
-struct disk *segments_open(struct workers *workers, const char *path, uint64_t size,
+struct disk *segments_open(const struct disk_setting *setting, const char *path, uint64_t size,
                            bool is_read_only, int *error)
 {
     unsigned count = segment_count(size);
     struct segments *segments;
 
     if (count == 1)
-        return file_disk_open(workers, path, size, is_read_only, error);
+        return file_disk_open(setting, path, size, is_read_only, error);
     segments = memory_new(sizeof *segments + count * sizeof segments->files[0]);
     segments->disk.operations = &operations;
     while (segments->count < count) {
         unsigned number = segments->count;
         char *file = segment_path(path, number);
         struct disk *disk =
-            file_disk_open(workers, file, segment_size(size, number), is_read_only, error);
+            file_disk_open(setting, file, segment_size(size, number), is_read_only, error);
 
         free(file);
         if (!disk) {

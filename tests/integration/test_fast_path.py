@@ -138,6 +138,37 @@ def test_block_whose_end_never_comes_stays_old(start_node, end, how, count):
         assert block_in_file(node, lba) == bytes([2 if lba < whole else 1]) * BLOCK, lba
 
 
+def is_written_in_memory(node):
+    return node.image().with_name(node.image().name + ".redo").exists()
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_what_is_written_again_and_again_survives_the_process(start_node, attempt):
+    """Such blocks are copied into the mapped file: none is mixed, and no acknowledged one is lost."""
+    node = start_node(zero_copy=True)
+    session, number, until = node.log_in(), 0, time.monotonic() + DEADLINE
+    while not is_written_in_memory(node) or number % 256 < 30 + 7 * attempt:
+        assert time.monotonic() < until, "places that are busy are written in memory"
+        number += 1
+        fill(session, number % 256, 0, 512)
+    session.start(write10(0, 512), write=bytes([(number + 1) % 256]) * (512 * BLOCK))
+    node.node.expected_dead = True
+    os.kill(node.node.pid, signal.SIGKILL)
+    node.node.child.wait(DEADLINE)
+    node.node = node.start_target()
+    data = node.log_in().command(read10(0, 512), read=512 * BLOCK).assert_good().data_in
+    assert_blocks_are_whole(data, (number % 256, (number + 1) % 256))
+    assert not is_written_in_memory(node)
+
+
+def test_volume_that_only_copies_is_not_written_in_memory(start_node):
+    node = start_node(zero_copy=False)
+    session = node.log_in()
+    for number in range(40):
+        fill(session, number, 0, 512)
+    assert not is_written_in_memory(node)
+
+
 def test_flush_that_takes_long_holds_up_no_other_volume(path_node):
     set_faults(path_node.node, "disk.latency operation=flush volume=data1 time=3s count=1")
     slow, quick = path_node.log_in("data1"), path_node.log_in("data2")

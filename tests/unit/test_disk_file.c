@@ -1,3 +1,4 @@
+#include "target/base/memory.h"
 #include "target/disk/file.h"
 
 #include <check.h>
@@ -11,6 +12,7 @@ enum { SIZE = 16 * 1024 * 1024 };
 
 static struct ev_loop *loop;
 static struct workers *workers;
+static struct disk_setting setting;
 static struct disk *disk;
 static char path[32];
 static uint8_t *bytes, *other;
@@ -25,7 +27,8 @@ static void set_up(void)
     close(descriptor);
     loop = ev_loop_new(0);
     workers = workers_new(loop, 3);
-    disk = file_disk_open(workers, path, SIZE, false, &error);
+    setting = (struct disk_setting){workers, "this boot"};
+    disk = file_disk_open(&setting, path, SIZE, false, &error);
     ck_assert_ptr_nonnull(disk);
     bytes = malloc(SIZE);
     other = malloc(SIZE);
@@ -191,7 +194,51 @@ START_TEST(a_span_under_way_keeps_its_bytes)
     span_end(&span);
     span_end(&aside);
     if (_i == 4)
-        disk = file_disk_open(workers, path, SIZE, false, &request.io.error);
+        disk = file_disk_open(&setting, path, SIZE, false, &request.io.error);
+}
+END_TEST
+
+/* Until the file is written in memory: a new second begins at most once. */
+static void write_often(void)
+{
+    struct request request = {0};
+    char *record = memory_format("%s.redo", path);
+
+    ck_assert_int_eq(run(&request, DISK_WRITE, 0, 1 << 20, bytes), 0);
+    for (int i = 0; i < 40 && access(record, F_OK); i++)
+        ck_assert_int_eq(run(&request, DISK_WRITE, 4096, 60000, bytes + i), 0);
+    ck_assert_int_eq(access(record, F_OK), 0);
+    free(record);
+}
+
+START_TEST(places_that_are_written_again_and_again_are_written_in_memory)
+{
+    struct request request = {0};
+    struct span span = {0};
+
+    write_often();
+    ck_assert(disk_span(disk, 4096, 60000, &span));
+    span_begin(&span);
+    memcpy(other, bytes, 100000);
+    ck_assert_int_eq(run(&request, DISK_READ, 4096, 60000, other), 0);
+    ck_assert_int_eq(run(&request, DISK_WRITE, 5000, 50000, bytes + 77), 0);
+    ck_assert_mem_eq(span.bytes, other, 60000); /* as it was when it was given */
+    span_end(&span);
+    memcpy(other + 904, bytes + 77, 50000);
+    ck_assert_int_eq(run(&request, DISK_READ, 4096, 60000, other + 100000), 0);
+    ck_assert_mem_eq(other + 100000, other, 60000);
+}
+END_TEST
+
+START_TEST(a_file_that_was_cut_is_written_as_before)
+{
+    struct request request = {0};
+
+    write_often();
+    ck_assert_int_eq(truncate(path, 0), 0);
+    ck_assert_int_eq(run(&request, DISK_WRITE, 4096, 60000, bytes), 0);
+    ck_assert_int_eq(run(&request, DISK_READ, 4096, 60000, other), 0);
+    ck_assert_mem_eq(other, bytes, 60000);
 }
 END_TEST
 
@@ -216,9 +263,9 @@ START_TEST(a_file_that_is_missing_or_too_short_is_not_opened)
 {
     int error = 0;
 
-    ck_assert_ptr_null(file_disk_open(workers, "/nonexistent/volume", SIZE, false, &error));
+    ck_assert_ptr_null(file_disk_open(&setting, "/nonexistent/volume", SIZE, false, &error));
     ck_assert_int_eq(error, -ENOENT);
-    ck_assert_ptr_null(file_disk_open(workers, path, SIZE + 1, false, &error));
+    ck_assert_ptr_null(file_disk_open(&setting, path, SIZE + 1, false, &error));
     ck_assert_int_eq(error, -EFBIG);
 }
 END_TEST
@@ -279,6 +326,8 @@ int main(void)
     tcase_add_test(tests, a_span_is_given_only_for_what_the_cache_holds);
     tcase_add_test(tests, small_spans_are_given_where_reads_are_frequent);
     tcase_add_loop_test(tests, a_span_under_way_keeps_its_bytes, 0, 5);
+    tcase_add_test(tests, places_that_are_written_again_and_again_are_written_in_memory);
+    tcase_add_test(tests, a_file_that_was_cut_is_written_as_before);
     tcase_add_test(tests, where_a_file_was_cut_a_span_fails_and_then_the_read);
     tcase_add_test(tests, a_file_that_is_missing_or_too_short_is_not_opened);
     tcase_add_test(tests, a_file_that_was_cut_gives_an_error_and_lives_on);

@@ -72,7 +72,8 @@ static void open_and_read(void)
     struct ev_loop *loop = ev_loop_new(0);
     struct workers *workers = workers_new(loop, 1);
     int error, descriptor = open(path, O_RDONLY);
-    struct disk *disk = file_disk_open(workers, path, SIZE, false, &error);
+    struct disk *disk =
+        file_disk_open(&(struct disk_setting){workers, NULL}, path, SIZE, false, &error);
 
     ck_assert_ptr_nonnull(disk);
     ck_assert_int_eq(pread(descriptor, now, SIZE, 0), SIZE);
