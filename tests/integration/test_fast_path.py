@@ -15,9 +15,11 @@ BLOCK, PIECE, REGION = 512, 256, 2048  # PIECE, REGION: blocks
 READ_ERROR = 0x031100
 
 
-@pytest.fixture(params=[True, False], ids=["zero copy", "copying"])
+@pytest.fixture(params=[{"zero_copy": True}, {"zero_copy": False},
+                        {"zero_copy": True, "io_threads": 2}],
+                ids=["zero copy", "copying", "two loops"])
 def path_node(request, start_node):
-    return start_node(zero_copy=request.param)
+    return start_node(**request.param)
 
 
 def fill(session, number, lba=0, blocks=REGION):

@@ -40,11 +40,11 @@ START_TEST(the_file_of_the_design_is_understood)
     char path[] = "/tmp/test_cluster_config.XXXXXX";
     const char text[] =
         "[cluster]\nname = demo\nbase_name = iqn.2012-11.com.example:demo\nnetwork = loopback\n"
-        "node_timeout_ms = 2500\nfailback_s = 9\nzero_copy = off\nspin_us = 50\n"
+        "node_timeout_ms = 2500\nfailback_s = 9\nzero_copy = off\nspin_us = 50\nio_threads = 2\n"
         "[portal_group poc]\nfloating_ip = 127.0.1.100/24 ; a comment\n"
         "floating_ip = [::1]:3261/128\nredirect = before_auth\nredirect_status = permanent\n"
         "discovery_chap = required\ntpgt = 7\n"
-        "[node 12]\nportal = 127.0.1.1:3262 poc\nportal = 127.0.2.1 poc\n"
+        "[node 12]\nportal = 127.0.1.1:3262 poc\nportal = 127.0.2.1 poc\nio_threads = 3\n"
         "[volume Data_1]\nsize = 20G\nblock_size = 4096\nread_only = yes\n"
         "[initiator iqn.1991-05.com.microsoft:win2016]\nnet = 0.0.0.0/0\nnet = 10.0.0.0/8\n"
         "chap = user secret12chars\nmutual_chap = other another12chars\n"
@@ -61,6 +61,8 @@ START_TEST(the_file_of_the_design_is_understood)
     ck_assert_int_eq(config.queue_depth, 128);
     ck_assert(!config.has_zero_copy);
     ck_assert_int_eq(config.spin_us, 50);
+    ck_assert_int_eq(config.io_threads, 2);
+    ck_assert_int_eq(config.nodes[0].io_threads, 3);
     ck_assert_uint_eq(config.portal_groups[0].floating_ip_count, 2);
     ck_assert_int_eq(config.portal_groups[0].floating_ips[0].subnet.prefix, 24);
     ck_assert_int_eq(config.portal_groups[0].floating_ips[0].subnet.address.port, 3260);

@@ -255,7 +255,7 @@ END_TEST
 START_TEST(settings_have_defaults)
 {
     json_t *json = json_loads("{\"queue_depth\": 2, \"nop_interval_s\": 0.5, "
-                              "\"zero_copy\": false, \"spin_us\": 50}",
+                              "\"zero_copy\": false, \"spin_us\": 50, \"io_threads\": 3}",
                               0, NULL);
     struct host_settings settings;
 
@@ -265,12 +265,14 @@ START_TEST(settings_have_defaults)
     ck_assert_uint_eq(settings.queue_depth, 128);
     ck_assert(settings.has_zero_copy);
     ck_assert_double_eq(settings.spin, 0);
+    ck_assert_uint_eq(settings.io_threads, 1);
     access_read_settings(&settings, json);
     ck_assert_double_eq(settings.nop_interval, 0.5);
     ck_assert_double_eq(settings.nop_timeout, 10);
     ck_assert_uint_eq(settings.queue_depth, 2);
     ck_assert(!settings.has_zero_copy);
     ck_assert_double_eq(settings.spin, 50 / 1e6);
+    ck_assert_uint_eq(settings.io_threads, 3);
     ck_assert_uint_eq(settings.max_connections, 8192);
     json_decref(json);
 }
