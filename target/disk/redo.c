@@ -1,11 +1,10 @@
 #include "target/disk/redo.h"
 
+#include "target/base/guarded.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +26,6 @@ struct redo {
     struct record *record; /* owned, mapped; NULL: nothing was copied yet */
     bool is_broken;        /* there can be no record */
 };
-
-/* Where a copy of this thread goes on when memory is not to be had, and where that was. */
-static _Thread_local sigjmp_buf *way_out;
-static _Thread_local const uint8_t *missing;
 
 bool redo_read_boot(char boot[static REDO_BOOT_SIZE])
 {
@@ -95,17 +90,6 @@ int redo_replay(struct redo *redo, int descriptor)
     return error;
 }
 
-/* A bus error that is not ours ends the process as it would without us. */
-static void on_bus_error(int signal, siginfo_t *about, void *context)
-{
-    (void)context;
-    if (way_out) {
-        missing = about->si_addr;
-        siglongjmp(*way_out, 1);
-    }
-    sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-}
-
 static struct record *map_record(int file)
 {
     struct record *record;
@@ -118,8 +102,6 @@ static struct record *map_record(int file)
 
 static bool prepare(struct redo *redo)
 {
-    static const struct sigaction catches = {.sa_sigaction = on_bus_error,
-                                             .sa_flags = SA_SIGINFO | SA_NODEFER};
     int file;
 
     if (redo->is_broken)
@@ -128,12 +110,10 @@ static bool prepare(struct redo *redo)
     redo->record = map_record(file);
     if (file >= 0)
         close(file);
-    if (!redo->record || sigaction(SIGBUS, &catches, NULL)) {
-        redo->is_broken = true;
-        return false;
-    }
-    memcpy(redo->record->boot, redo->boot, sizeof redo->boot);
-    return true;
+    redo->is_broken = !redo->record;
+    if (redo->record)
+        memcpy(redo->record->boot, redo->boot, sizeof redo->boot);
+    return redo->record;
 }
 
 /* Whoever is killed has done all up to some instruction and nothing behind it: the order of the
@@ -152,45 +132,49 @@ static void copy_part(struct record *record, uint8_t *to, uint64_t offset, const
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Not a part of its caller, whose variables must survive the jump. */
-static __attribute__((noinline)) void copy_parts(struct record *record, uint8_t *to,
-                                                 uint64_t offset, const uint8_t *bytes,
-                                                 uint64_t length)
+struct copy {
+    struct record *record;
+    uint8_t *to;
+    uint64_t offset, length;
+    const uint8_t *bytes;
+};
+
+static void copy_parts(void *argument)
 {
-    for (uint64_t part; length; to += part, offset += part, bytes += part, length -= part) {
-        part = PAGE - offset % PAGE < length ? PAGE - offset % PAGE : length;
-        copy_part(record, to, offset, bytes, part);
+    struct copy copy = *(struct copy *)argument;
+
+    for (uint64_t done = 0, part; done < copy.length; done += part) {
+        part = PAGE - (copy.offset + done) % PAGE;
+        if (part > copy.length - done)
+            part = copy.length - done;
+        copy_part(copy.record, copy.to + done, copy.offset + done, copy.bytes + done, part);
     }
 }
 
 /* The record itself may be what somebody has cut. */
-static void give_up(struct redo *redo)
+static void give_up(struct redo *redo, const uint8_t *missing)
 {
     const uint8_t *record = (const uint8_t *)redo->record;
 
-    if (missing >= record && missing < record + sizeof *redo->record) {
-        munmap(redo->record, sizeof *redo->record);
-        redo->record = NULL;
-        redo->is_broken = true;
-    } else {
+    if (missing < record || missing >= record + sizeof *redo->record) {
         redo->record->length = 0;
+        return;
     }
+    munmap(redo->record, sizeof *redo->record);
+    redo->record = NULL;
+    redo->is_broken = true;
 }
 
 bool redo_copy(struct redo *redo, uint8_t *to, uint64_t offset, const uint8_t *bytes,
                uint64_t length)
 {
-    sigjmp_buf here;
+    const uint8_t *missing;
 
     if (!redo->record && !prepare(redo))
         return false;
-    if (sigsetjmp(here, 0)) {
-        way_out = NULL;
-        give_up(redo);
-        return false;
-    }
-    way_out = &here;
-    copy_parts(redo->record, to, offset, bytes, length);
-    way_out = NULL;
-    return true;
+    struct copy copy = {redo->record, to, offset, length, bytes};
+    if (guarded_run(copy_parts, &copy, &missing))
+        return true;
+    give_up(redo, missing);
+    return false;
 }

@@ -1,5 +1,6 @@
 /* Data-in: fetching it as there is room, sending it from memory or straight from the file (RFC
  * 7143 11.7). */
+#include "target/base/guarded.h"
 #include "target/iscsi/digest.h"
 #include "target/iscsi/transfer.h"
 
@@ -114,7 +115,7 @@ static struct span *begin_span(struct task *task, uint32_t length)
     struct session *session = task->session;
     struct span *span;
 
-    if (session->params.data_digest || length % 4 || !session->host->settings.has_zero_copy)
+    if (length % 4 || !session->host->settings.has_zero_copy)
         return NULL;
     span = conn_span_new(session->pool);
     if (transfer_port(task)->span(task, task->sent, length, span)) {
@@ -125,6 +126,43 @@ static struct span *begin_span(struct task *task, uint32_t length)
     return NULL;
 }
 
+struct digest_of_span {
+    const struct span *span;
+    uint32_t digest;
+};
+
+static void add_span(void *argument)
+{
+    struct digest_of_span *of = argument;
+
+    of->digest = digest_add(DIGEST_START, of->span->bytes, of->span->length);
+}
+
+static void give_back(struct session *session, struct span *span)
+{
+    span_end(span);
+    conn_span_free(session->pool, span);
+}
+
+/* What the span holds now is what will be sent. false: the file has become shorter. */
+static bool digest_span(const struct session *session, const struct span *span, uint32_t *digest)
+{
+    struct digest_of_span of = {.span = span};
+
+    if (session->params.data_digest && !guarded_run(add_span, &of, NULL))
+        return false;
+    *digest = of.digest;
+    return true;
+}
+
+static void append_digest(struct session *session, uint32_t digest)
+{
+    if (!session->params.data_digest)
+        return;
+    digest_put(conn_reserve(session->conn, DIGEST_SIZE), digest);
+    conn_commit(session->conn, DIGEST_SIZE);
+}
+
 /* Zero copy: the header, then the file's own memory. SENT_NOTHING: it has to be copied. */
 static enum sent send_span(struct task *task)
 {
@@ -132,8 +170,13 @@ static enum sent send_span(struct task *task)
     uint32_t length = next_length(task), size = header_size(session);
     bool is_last = task->sent + length == task->total, has_status;
     struct span *span = begin_span(task, length);
+    uint32_t digest;
     uint8_t *pdu;
 
+    if (span && !digest_span(session, span, &digest)) {
+        give_back(session, span);
+        span = NULL;
+    }
     if (!span)
         return SENT_NOTHING;
     pdu = conn_reserve(session->conn, size);
@@ -142,6 +185,7 @@ static enum sent send_span(struct task *task)
         digest_put(pdu + BHS_SIZE, digest_add(DIGEST_START, pdu, BHS_SIZE));
     conn_commit(session->conn, size);
     conn_send_span(session->conn, span);
+    append_digest(session, digest);
     sent_data_in(task, has_status);
     return sent_so_far(is_last);
 }

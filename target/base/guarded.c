@@ -1,0 +1,48 @@
+#include "target/base/guarded.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+
+/* Where the thread goes on when memory is missing, and where that was. A signal handler gets no
+ * other arguments. */
+static _Thread_local sigjmp_buf *way_out;
+static _Thread_local const uint8_t *place;
+
+/* One that is not ours ends the process as it would without us. */
+static void on_bus_error(int signal, siginfo_t *about, void *context)
+{
+    (void)context;
+    if (way_out) {
+        place = about->si_addr;
+        siglongjmp(*way_out, 1);
+    }
+    sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+}
+
+static void catch_bus_errors(void)
+{
+    static const struct sigaction action = {.sa_sigaction = on_bus_error,
+                                            .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+    sigaction(SIGBUS, &action, NULL);
+}
+
+bool guarded_run(guarded_function *run, void *argument, const uint8_t **missing)
+{
+    static pthread_once_t is_caught = PTHREAD_ONCE_INIT;
+    sigjmp_buf here;
+
+    pthread_once(&is_caught, catch_bus_errors);
+    if (sigsetjmp(here, 0)) {
+        way_out = NULL;
+        if (missing)
+            *missing = place;
+        return false;
+    }
+    way_out = &here;
+    run(argument);
+    way_out = NULL;
+    return true;
+}
