@@ -46,12 +46,14 @@ def assert_blocks_are_whole(data, numbers):
         assert block == block[:1] * BLOCK and block[0] in numbers, f"mixed block at {at}"
 
 
+@pytest.mark.parametrize("digest", ["None", "CRC32C"])
 @pytest.mark.parametrize("blocks", [8, PIECE], ids=["small", "large"])
-def test_reads_that_wait_for_a_slow_reader_show_no_mixed_block(path_node, blocks):
+def test_reads_that_wait_for_a_slow_reader_show_no_mixed_block(path_node, blocks, digest):
     writer = path_node.log_in()
     fill(writer, 1)
     warm(writer)
-    slow = path_node.log_in(receive_buffer=4096)
+    slow = path_node.log_in(receive_buffer=4096,
+                            offer={"HeaderDigest": digest, "DataDigest": digest})
     tasks = start_many_reads(slow, blocks)
     for number in range(2, 8):
         fill(writer, number)
@@ -64,9 +66,10 @@ def test_reads_that_wait_for_a_slow_reader_show_no_mixed_block(path_node, blocks
     assert_blocks_are_whole(last, (7, 17))
 
 
+@pytest.mark.parametrize("digest", ["None", "CRC32C"])
 @pytest.mark.parametrize("blocks", [8, PIECE], ids=["small", "large"])
-def test_volume_file_that_is_cut_gives_sense(path_node, blocks):
-    session = path_node.log_in()
+def test_volume_file_that_is_cut_gives_sense(path_node, blocks, digest):
+    session = path_node.log_in(offer={"DataDigest": digest})
     fill(session, 1)
     warm(session)
     os.truncate(path_node.image(), 4096)
