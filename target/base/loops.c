@@ -28,6 +28,11 @@ static struct member *member_of(struct ev_loop *loop)
     return ev_userdata(loop);
 }
 
+bool loop_is_alone(struct ev_loop *loop)
+{
+    return !member_of(loop);
+}
+
 void loop_leave(struct ev_loop *loop)
 {
     struct member *member = member_of(loop);
@@ -57,10 +62,16 @@ void loop_wake(struct ev_loop *loop)
         ev_async_send(loop, &member->wake);
 }
 
-void loop_start_timer(struct ev_loop *loop, ev_timer *timer)
+double loop_now(struct ev_loop *loop)
 {
     if (is_run_by_another(member_of(loop)))
         ev_now_update(loop);
+    return ev_now(loop);
+}
+
+void loop_start_timer(struct ev_loop *loop, ev_timer *timer)
+{
+    loop_now(loop);
     ev_timer_start(loop, timer);
     loop_wake(loop);
 }

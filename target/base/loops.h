@@ -16,6 +16,9 @@ struct loops *loops_new(struct ev_loop *first, unsigned more);
 /* The one with this number from 1 to `more`. */
 struct ev_loop *loops_get(const struct loops *loops, unsigned number);
 
+/* Fixed once loops_new has been called, or not. */
+bool loop_is_alone(struct ev_loop *loop);
+
 /* By the thread of `loop`: it does without the lock until loop_enter. What others may have changed
  * meanwhile is to be looked at again. */
 void loop_leave(struct ev_loop *loop);
@@ -24,7 +27,8 @@ void loop_enter(struct ev_loop *loop);
 /* Something was started on, or is to be looked at by `loop`, by whatever thread. */
 void loop_wake(struct ev_loop *loop);
 
-/* As their namesakes of libev, by whatever thread: the loop hears of it, and a timer counts from
- * now. */
+/* As their namesakes of libev, by whatever thread: the loop hears of it, and the time of a loop
+ * that sleeps does not stand still. */
+double loop_now(struct ev_loop *loop);
 void loop_start_timer(struct ev_loop *loop, ev_timer *timer);
 void loop_start_io(struct ev_loop *loop, ev_io *watcher);

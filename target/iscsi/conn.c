@@ -1,6 +1,5 @@
 #include "target/iscsi/conn.h"
 
-#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/conn_pool.h"
 #include "target/iscsi/output.h"
@@ -217,10 +216,10 @@ static ssize_t receive(struct conn *conn)
     int error;
 
     conn->is_away = true;
-    loop_leave(pool->loop);
+    conn_pool_leave(pool);
     got = recv(conn->readable.fd, pool->receive, RECEIVE_SIZE, 0);
     error = errno;
-    loop_enter(pool->loop);
+    conn_pool_enter(pool);
     errno = error;
     return got;
 }
@@ -236,8 +235,7 @@ static const char *take(struct conn *conn, ssize_t got)
                               : "closed by the peer";
     conn->bytes_in += (uint64_t)got;
     conn->pool->input_at = ev_now(conn->pool->loop);
-    return conn->finished ? NULL
-                          : stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
+    return conn->finished ? NULL : stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)

@@ -35,6 +35,7 @@ struct conn_pool *conn_pool_new(struct ev_loop *loop, double spin)
     struct conn_pool *pool = memory_new(sizeof(*pool));
 
     pool->loop = loop;
+    pool->is_alone = loop_is_alone(loop);
     pool->spin = spin;
     pool->receive = memory_new(RECEIVE_SIZE);
     list_init(&pool->dirty);

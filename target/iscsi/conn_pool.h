@@ -1,6 +1,7 @@
 /* For conn.c and conn_pool.c: what the connections of a loop share. */
 #pragma once
 
+#include "target/base/loops.h"
 #include "target/iscsi/conn.h"
 
 enum { RECEIVE_SIZE = 512 << 10 };
@@ -9,6 +10,7 @@ struct conn_pool {
     struct ev_loop *loop;
     ev_prepare before_sleep;
     ev_idle not_yet;   /* keeps the loop awake while output is left over or input may follow */
+    bool is_alone; /* the loop: asked often */
     unsigned connections;
     double spin;       /* seconds */
     double input_at;   /* loop time of the last input */
@@ -19,6 +21,19 @@ struct conn_pool {
     uint8_t *receive; /* owned, RECEIVE_SIZE bytes, for the connection that is read right now */
     atomic_bool is_sending; /* spans, without the lock */
 };
+
+/* Around a system call for one of its connections. */
+static inline void conn_pool_leave(const struct conn_pool *pool)
+{
+    if (!pool->is_alone)
+        loop_leave(pool->loop);
+}
+
+static inline void conn_pool_enter(const struct conn_pool *pool)
+{
+    if (!pool->is_alone)
+        loop_enter(pool->loop);
+}
 
 /* The turn of a connection that was in `dirty`. */
 void conn_take_turn(struct list *dirty);

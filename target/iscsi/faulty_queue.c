@@ -19,7 +19,10 @@ const char *faulty_conn_deliver(struct faulty_conn *faulty, struct pdu *pdu)
     struct conn *conn = faulty->conn;
     const struct stream_user *user = &conn_user(conn)->stream;
     void *owner = conn_owner(conn);
-    const char *why = user->on_begin(owner, pdu);
+    const char *why;
+
+    loop_now(conn_pool_loop(conn_pool_of(conn))); /* which may sleep, and be asked for its time */
+    why = user->on_begin(owner, pdu);
 
     if (!why && pdu->data_length)
         why = user->on_data(owner, pdu, pdu->data, pdu->data_length);

@@ -343,13 +343,13 @@ void login_free(struct login *login)
     free(login);
 }
 
-/* The one with the fewest connections. */
+/* The one with the fewest connections; the first loop, which has other work besides, comes last. */
 static struct conn_pool *choose_pool(const struct host *host)
 {
     struct conn_pool *pool = host->pools[0];
 
     for (unsigned i = 1; i < host->pool_count; i++)
-        if (conn_pool_count(host->pools[i]) < conn_pool_count(pool))
+        if (conn_pool_count(host->pools[i]) <= conn_pool_count(pool))
             pool = host->pools[i];
     return pool;
 }

@@ -1,6 +1,5 @@
 #include "target/iscsi/output.h"
 
-#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/conn_pool.h"
 
@@ -152,11 +151,11 @@ static ssize_t send_without_lock(struct conn_pool *pool, int socket, const struc
     int error;
 
     atomic_store(&pool->is_sending, true);
-    loop_leave(pool->loop);
+    conn_pool_leave(pool);
     length = sendmsg(socket, message, flags);
     error = errno;
     atomic_store(&pool->is_sending, false);
-    loop_enter(pool->loop);
+    conn_pool_enter(pool);
     errno = error;
     return length;
 }

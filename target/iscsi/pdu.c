@@ -71,6 +71,8 @@ uint32_t pdu_decode_cdb(uint8_t cdb[static CDB_MAX], const uint8_t bhs[static BH
     uint32_t length = 16;
 
     memcpy(cdb, bhs + 32, 16);
+    if (!ahs_length)
+        return length;
     memset(cdb + 16, 0, CDB_MAX - 16);
     for (uint32_t at = 0; at + 4 <= ahs_length;) {
         uint32_t specific = get_be16(ahs + at);

@@ -114,7 +114,8 @@ void pdu_decode_text(struct pdu_text *text, const uint8_t bhs[static BHS_SIZE]);
 void pdu_decode_logout(struct pdu_logout *logout, const uint8_t bhs[static BHS_SIZE]);
 
 /* The long CDB of a command: its 16 bytes and those of an Extended CDB AHS (RFC 7143 11.2.2.3),
- * zero filled to CDB_MAX. Returns its length in bytes, 0 when the AHS is malformed. */
+ * behind which all is zero to CDB_MAX where there is any AHS. Returns its length in bytes, 0 when
+ * the AHS is malformed. */
 uint32_t pdu_decode_cdb(uint8_t cdb[static CDB_MAX], const uint8_t bhs[static BHS_SIZE],
                         const uint8_t *ahs, uint32_t ahs_length);
 

@@ -1,5 +1,6 @@
 /* How a session begins and ends: from a login to its last task; pings in between. */
 #include "target/base/event.h"
+#include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/iscsi/login.h"
 #include "target/iscsi/session.h"
@@ -81,7 +82,7 @@ static void tell_opened(const struct session *session, const char *offered)
 
 static void tell_closed(const struct session *session)
 {
-    double now = ev_time();
+    double now = loop_now(conn_pool_loop(session->pool));
     char isid[2 * ISID_SIZE + 3], portal[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE];
 
     text_format_binary(isid, session->isid, ISID_SIZE);
@@ -147,20 +148,19 @@ void session_start(struct session *session, struct conn *conn, uint32_t stat_sn,
 {
     struct ev_loop *loop = conn_pool_loop(session->pool);
     struct stream *stream = conn_stream(conn);
+    double interval = session->host->settings.nop_interval;
 
     session->conn = conn;
     session->stat_sn = stat_sn;
-    session->last_heard = ev_now(loop);
+    session->last_heard = loop_now(loop);
     habits_init(&session->habits, session->last_heard);
     conn_set_user(conn, &session_user, session);
     stream->max_data_length = session->params.max_recv_data;
     stream->header_digest = session->params.header_digest;
     stream->data_digest = session->params.data_digest;
-    ev_init(&session->nop, on_nop);
-    if (session->host->settings.nop_interval > 0) {
-        session->nop.repeat = session->host->settings.nop_interval;
-        ev_timer_again(loop, &session->nop);
-    }
+    ev_timer_init(&session->nop, on_nop, interval, interval);
+    if (interval > 0)
+        loop_start_timer(loop, &session->nop);
     tell_opened(session, offered);
 }
 

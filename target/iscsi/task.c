@@ -28,7 +28,9 @@ struct task *task_new(struct session *session, const struct pdu_command *command
     if (!task)
         task = memory_new(sizeof(*task) + port_size);
     memset(task, 0, offsetof(struct task, cdb));
-    memset(&task->transfer_length, 0, sizeof(*task) - offsetof(struct task, transfer_length));
+    memset(&task->transfer_length, 0,
+           offsetof(struct task, r2ts) - offsetof(struct task, transfer_length));
+    memset(&task->early, 0, sizeof(*task) - offsetof(struct task, early));
     list_init(&task->reading);
     task->session = session;
     task->lun = command->lun;

@@ -1,6 +1,7 @@
 #include "target/scsi/identify.h"
 
 #include "target/base/bytes.h"
+#include "target/base/loops.h"
 #include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/runs.h"
@@ -159,6 +160,6 @@ uint32_t run_report_timestamp(struct scsi_task *task)
 
     put_be16(bytes, LENGTH);
     bytes[2] = SET_BY_OTHER_MEANS;
-    put_be48(bytes + 4, (uint64_t)(ev_now(task->nexus->lun->loop) * 1000));
+    put_be48(bytes + 4, (uint64_t)(loop_now(task->nexus->lun->loop) * 1000));
     return SCSI_GOOD;
 }

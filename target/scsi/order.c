@@ -29,6 +29,13 @@ static bool must_wait(const struct order *order, const struct disk_io *io, const
     return false;
 }
 
+static bool is_being_changed(const struct order *order, uint64_t offset, uint64_t length)
+{
+    struct disk_io read = {.operation = DISK_READ, .offset = offset, .length = length};
+
+    return must_wait(order, &read, NULL);
+}
+
 static bool has_free_way(const struct order *order, const struct disk_io *io)
 {
     /* Nothing waits unless something runs. */
@@ -150,7 +157,6 @@ void order_start_locked(struct order *order, struct order_item *item)
 
 bool order_span(struct order *order, uint64_t offset, uint64_t length, struct span *span)
 {
-    struct disk_io read = {.operation = DISK_READ, .offset = offset, .length = length};
-
-    return has_free_way(order, &read) && disk_span(order->disk, offset, length, span);
+    return (list_is_empty(&order->running) || !is_being_changed(order, offset, length)) &&
+           disk_span(order->disk, offset, length, span);
 }

@@ -40,7 +40,7 @@ static void on_last(struct ev_loop *loop, ev_timer *timer, int events)
 static void finish_in_time(struct sanitize *sanitize)
 {
     struct ev_loop *loop = lun_of(sanitize)->loop;
-    double rest = sanitize->began + sanitize->job.least_s - ev_now(loop);
+    double rest = sanitize->began + sanitize->job.least_s - loop_now(loop);
 
     ev_timer_init(&sanitize->last, on_last, rest > 0 ? rest : 0, 0);
     loop_start_timer(loop, &sanitize->last);
@@ -119,7 +119,7 @@ uint32_t sanitize_start(struct scsi_task *task, const struct sanitize_job *job, 
 
     *sanitize = (struct sanitize){.state = SANITIZE_RUNNING,
                                   .job = *job,
-                                  .began = ev_now(lun->loop),
+                                  .began = loop_now(lun->loop),
                                   .item.done = on_piece,
                                   .task = is_immediate ? NULL : task};
     begin_pass(sanitize);
@@ -132,7 +132,7 @@ static uint16_t progress(const struct scsi_lun *lun)
     const struct sanitize *sanitize = &lun->sanitize;
     double done = (sanitize->pass + (double)sanitize->position / (double)size_of(lun)) /
                   (sanitize->job.passes + 1);
-    double passed = ev_now(lun->loop) - sanitize->began;
+    double passed = loop_now(lun->loop) - sanitize->began;
 
     if (passed < done * sanitize->job.least_s)
         done = passed / sanitize->job.least_s;

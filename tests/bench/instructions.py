@@ -23,7 +23,7 @@ from node import BUILD, Lab, Process, iqn  # noqa: E402
 
 RECORD = pathlib.Path(__file__).with_name("instructions.json")
 ROOM = 1.05
-REGION, SHORT, LONG = 16 << 20, 640, 6400
+REGION, SHORT, LONG = 1 << 20, 640, 6400  # REGION: small, so that all of it is busy
 
 CASES = {
     "4 KiB read, depth 1": ["--depth", 1],
