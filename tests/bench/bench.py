@@ -30,7 +30,7 @@ IO_ROWS = [
     ("4 KiB random write, depth 32", SMALL + ["--writes", 100],
      ["memory", "pread", "mapping", "file"], 9, 0.10),
     ("4 KiB mix 70/30, depth 32", SMALL + ["--writes", 30], ["pread"], 9, 0.10),
-    ("4 KiB read, 16 sessions, depth 8", ["--depth", 8, "--sessions", 16], ["pread"], 9, 0.10),
+    ("4 KiB read, 16 sessions, depth 8", ["--depth", 8, "--sessions", 16], ["pread"], None, None),
     ("256 KiB sequential read, depth 8", LARGE,
      ["copying", "memory", "pread", "sendfile", "mapping", "file"], 3.5, 0.30),
     ("256 KiB sequential write, depth 8", LARGE + ["--writes", 100],
