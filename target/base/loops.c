@@ -137,7 +137,8 @@ struct loops *loops_new(struct ev_loop *first, unsigned more)
     join(loops, 0, first);
     loops->members[0].thread = pthread_self();
     loop_enter(first);
-    sigfillset(&all); /* signals are the first loop's */
+    sigfillset(&all); /* signals are the first loop's, but for what a thread does itself */
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned number = 1; number <= more && is_good; number++)
         is_good = start_thread(loops, number);
