@@ -45,7 +45,7 @@ static void update_reading(struct conn *conn)
 static const char *flush(struct conn *conn)
 {
     uint64_t before = conn->output.queued;
-    int error = output_send(&conn->output, conn->readable.fd);
+    int error = output_send(&conn->output, conn->readable.fd, conn->finished && !conn->expected);
 
     conn->bytes_out += before - conn->output.queued;
     if (error == -EAGAIN)

@@ -142,7 +142,7 @@ static void sent(struct output *output, uint64_t length)
     }
 }
 
-static ssize_t send_pieces(struct output *output, int socket)
+static ssize_t send_pieces(struct output *output, int socket, bool is_last)
 {
     struct iovec parts[PIECES_PER_CALL];
     struct msghdr message = {.msg_iov = parts};
@@ -154,8 +154,9 @@ static ssize_t send_pieces(struct output *output, int socket)
 
         parts[message.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)bytes, piece->length};
     }
-    return sendmsg(socket, &message,
-                   MSG_NOSIGNAL | (message.msg_iovlen < output->count ? MSG_MORE : 0));
+    bool has_more = is_last || message.msg_iovlen < output->count;
+
+    return sendmsg(socket, &message, MSG_NOSIGNAL | (has_more ? MSG_MORE : 0));
 }
 
 /* After EFAULT: whether a file that lies in the next pieces cannot be read, in another way either.
@@ -176,10 +177,10 @@ static bool is_lost(struct output *output)
     return !is_new;
 }
 
-int output_send(struct output *output, int socket)
+int output_send(struct output *output, int socket, bool is_last)
 {
     while (output->count) {
-        ssize_t length = send_pieces(output, socket);
+        ssize_t length = send_pieces(output, socket, is_last);
 
         if (length < 0 && (errno == EINTR || (errno == EFAULT && !is_lost(output))))
             continue;

@@ -38,5 +38,6 @@ struct conn_chunk *output_detach(struct output *output, uint32_t size);
 /* Takes the span, which is begun. */
 void output_add_span(struct output *output, struct span *span);
 
-/* 0: all has left; -EAGAIN: the socket is full; else the connection is broken. */
-int output_send(struct output *output, int socket);
+/* 0: all has left; -EAGAIN: the socket is full; else the connection is broken. `is_last`: the end
+ * of the stream follows at once, and leaves with the last bytes. */
+int output_send(struct output *output, int socket, bool is_last);

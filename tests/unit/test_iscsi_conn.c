@@ -294,7 +294,7 @@ START_TEST(idle_connections_hold_no_memory)
     memset(output_reserve(&output, 48), 'a', 48);
     output_commit(&output, 48);
     ck_assert_ptr_nonnull(output.open);
-    ck_assert_int_eq(output_send(&output, ends[0]), 0);
+    ck_assert_int_eq(output_send(&output, ends[0], false), 0);
     ck_assert_ptr_null(output.open);
     ck_assert_uint_eq(output.queued + output.count, 0);
     output_free(&output);
