@@ -353,4 +353,5 @@ void host_accept(struct host *host, int fd, const struct address *local, const s
     }
     login_new(host, conn)->is_surplus = is_surplus;
     host->greet(host, conn);
+    conn_receive(conn); /* the first request is mostly here; may free it: the last statement */
 }
