@@ -14,6 +14,7 @@ static void on_event(void *owner, const char *line, size_t length)
 {
     struct node *node = owner;
 
+    pace_note(&node->supervisor->pace);
     node->supervisor->on_event(node->supervisor->owner, line, length);
 }
 

@@ -123,9 +123,10 @@ static void turn_starting(struct supervisor *supervisor)
 
 static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
-    (void)loop, (void)events;
+    (void)events;
     struct supervisor *supervisor = container_of(watcher, struct supervisor, turn);
 
+    ev_set_io_collect_interval(loop, pace_rest(&supervisor->pace, ev_now(loop)));
     if (supervisor->phase == SUPERVISOR_STOPPING) {
         turn_stopping(supervisor);
         return;

@@ -8,6 +8,7 @@
 #include "sim-cluster/fault_rules.h"
 #include "sim-cluster/hosts.h"
 #include "sim-cluster/network.h"
+#include "sim-cluster/pace.h"
 #include "sim-cluster/process.h"
 #include "sim-cluster/wires.h"
 #include "target/base/event.h"
@@ -65,6 +66,7 @@ struct supervisor {
     ev_prepare turn;
     ev_timer heartbeat, wake, stop;
     double last_beat;
+    struct pace pace;
     int64_t recorded;    /* bytes of events.jsonl by now */
     struct list pending; /* requests of clients that wait, pending.h */
     char *error;         /* owned: why the start failed */

@@ -1,9 +1,9 @@
 #include "target/port.h"
 
+#include "target/base/bytes.h"
 #include "target/iscsi/task.h"
 #include "target/iscsi/text.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct scsi_task *scsi_of(struct task *task)
@@ -168,18 +168,32 @@ void port_report(void *owner, const uint8_t *sense, size_t length)
         session_send_async(session, ASYNC_SCSI_EVENT, parameters, sense, (uint32_t)length);
 }
 
+/* NAME,KIND,0xNUMBER (RFC 7143 3.4): `number` in network order. */
+static void format_name(char name[static PORT_NAME_SIZE], const char *node, const char *kind,
+                        const uint8_t *number, size_t length)
+{
+    enum { ISID_TEXT_SIZE = 2 * ISID_SIZE + 3, KIND_LENGTH = 3 };
+    char *end = name + strnlen(node, PORT_NAME_SIZE - KIND_LENGTH - ISID_TEXT_SIZE);
+
+    memcpy(name, node, (size_t)(end - name));
+    memcpy(end, kind, KIND_LENGTH);
+    text_format_binary(end + KIND_LENGTH, number, length);
+}
+
 void port_format_target(char name[static PORT_NAME_SIZE], const char *target, uint16_t tpgt)
 {
-    snprintf(name, PORT_NAME_SIZE, "%s,t,0x%04x", target, tpgt);
+    uint8_t number[sizeof(tpgt)];
+
+    put_be16(number, tpgt);
+    format_name(name, target, ",t,", number, sizeof(number));
 }
 
 void port_open(struct session *session, struct scsi_lun *lun,
                const struct port_operations *operations)
 {
-    char initiator[PORT_NAME_SIZE], target[PORT_NAME_SIZE], isid[2 * ISID_SIZE + 3];
+    char initiator[PORT_NAME_SIZE], target[PORT_NAME_SIZE];
 
-    text_format_binary(isid, session->isid, ISID_SIZE);
-    snprintf(initiator, sizeof(initiator), "%s,i,%s", session->initiator, isid);
+    format_name(initiator, session->initiator, ",i,", session->isid, ISID_SIZE);
     port_format_target(target, session->target, session->tpgt);
     session->port.operations = operations;
     session->port.nexus = scsi_nexus_new(lun, initiator, target, session->tpgt, session);

@@ -1,7 +1,8 @@
 #include "target/base/address.h"
 
+#include "target/base/decimal.h"
+
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,19 +64,42 @@ bool subnet_parse(struct subnet *subnet, const char *text)
     return true;
 }
 
+/* These give what follows; the end is not marked. */
+static char *write_ipv4(char *to, const uint8_t bytes[static 4])
+{
+    for (int i = 0; i < 4; i++) {
+        if (i)
+            *to++ = '.';
+        to = decimal_write(to, bytes[i]);
+    }
+    return to;
+}
+
+static char *write_host(char *to, const struct address *address)
+{
+    if (!address->is_ipv6)
+        return write_ipv4(to, address->bytes);
+    inet_ntop(AF_INET6, address->bytes, to, INET6_ADDRSTRLEN);
+    return to + strlen(to);
+}
+
 char *address_format_host(const struct address *address, char text[static ADDRESS_TEXT_SIZE])
 {
-    inet_ntop(address->is_ipv6 ? AF_INET6 : AF_INET, address->bytes, text, ADDRESS_TEXT_SIZE);
+    *write_host(text, address) = '\0';
     return text;
 }
 
 char *address_format(const struct address *address, char text[static ADDRESS_TEXT_SIZE])
 {
-    char host[ADDRESS_TEXT_SIZE];
+    char *to = text;
 
-    address_format_host(address, host);
-    snprintf(text, ADDRESS_TEXT_SIZE, address->is_ipv6 ? "[%.46s]:%u" : "%.46s:%u", host,
-             address->port);
+    if (address->is_ipv6)
+        *to++ = '[';
+    to = write_host(to, address);
+    if (address->is_ipv6)
+        *to++ = ']';
+    *to++ = ':';
+    *decimal_write(to, address->port) = '\0';
     return text;
 }
 

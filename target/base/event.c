@@ -2,9 +2,7 @@
 
 #include "target/base/event_line.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include <stddef.h>
 
 static const char *const names[] = {
     [EVENT_CLUSTER_UP] = "cluster.up",
@@ -87,30 +85,4 @@ void event_emit(enum event_kind kind, const struct event_field *fields)
 const char *event_name(enum event_kind kind)
 {
     return names[kind];
-}
-
-double event_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-void event_format_time(char stamp[static EVENT_TIME_SIZE], double unix_time)
-{
-    time_t seconds = (time_t)unix_time;
-    struct tm utc;
-    size_t length = strftime(stamp, EVENT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
-    unsigned micros = (unsigned)((unix_time - (double)seconds) * 1e6) % 1000000;
-
-    snprintf(stamp + length, EVENT_TIME_SIZE - length, ".%06uZ", micros);
-}
-
-double event_parse_time(const char *stamp)
-{
-    struct tm when = {0};
-    const char *rest = stamp ? strptime(stamp, "%Y-%m-%dT%H:%M:%S", &when) : NULL;
-
-    return rest ? (double)timegm(&when) + (*rest == '.' ? strtod(rest, NULL) : 0) : 0;
 }

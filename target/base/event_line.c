@@ -1,16 +1,19 @@
 #include "target/base/event_line.h"
 
-#include <ctype.h>
+#include "target/base/decimal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- writing ---- */
+enum {
+    ESCAPE_SIZE = 6, /* \u0001 */
+    LINE_SIZE = 640, /* of most events */
+};
 
-static void append_text(struct buffer *buffer, const char *text)
-{
-    buffer_append(buffer, text, strlen(text));
-}
+static const uint64_t ones = UINT64_C(0x0101010101010101); /* 1 in each byte */
+
+/* ---- writing ---- */
 
 /* The length of the UTF-8 character at `text`; 0: it is none (RFC 3629). */
 static size_t character_length(const unsigned char *text)
@@ -42,69 +45,130 @@ static bool is_plain(unsigned char byte)
     return byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-/* What cannot stand in a JSON text as it is. Returns what follows. */
-static const char *append_special(struct buffer *buffer, const char *text)
+/* Has the high bit of each byte that is `byte`, and perhaps of some above it. */
+static uint64_t high_bits_of(uint64_t word, unsigned char byte)
 {
-    unsigned char byte = (unsigned char)*text;
-    size_t length = character_length((const unsigned char *)text);
-    char escape[8];
+    uint64_t rest = word ^ (ones * byte);
 
-    if (byte == '"' || byte == '\\')
-        snprintf(escape, sizeof(escape), "\\%c", byte);
-    else if (byte < ' ' || byte == 0x7f)
-        snprintf(escape, sizeof(escape), "\\u%04x", byte);
-    else
-        snprintf(escape, sizeof(escape), "%.*s", length ? (int)length : 1, length ? text : "?");
-    append_text(buffer, escape);
-    return text + (length ? length : 1);
+    return (rest - ones) & ~rest;
 }
 
-static void append_quoted(struct buffer *buffer, const char *text)
+/* Whether the next eight bytes are plain; it may miss some that are. */
+static bool is_plain_word(const char *text)
 {
-    buffer_append(buffer, "\"", 1);
-    while (*text) {
-        size_t plain = 0;
+    uint64_t word, special;
 
-        while (is_plain((unsigned char)text[plain]))
-            plain++;
-        buffer_append(buffer, text, plain);
+    memcpy(&word, text, sizeof(word));
+    special = word | (word + ones) | ((word - ones * ' ') & ~word); /* no ASCII, DEL, a control */
+    special |= high_bits_of(word, '"') | high_bits_of(word, '\\');
+    return !(special & ones * 0x80);
+}
+
+/* How many of the first bytes stand in a JSON text as they are. */
+static size_t plain_length(const char *text, size_t length)
+{
+    size_t plain = 0;
+
+    while (plain + sizeof(uint64_t) <= length && is_plain_word(text + plain))
+        plain += sizeof(uint64_t);
+    while (plain < length && is_plain((unsigned char)text[plain]))
+        plain++;
+    return plain;
+}
+
+static char *write_bytes(char *to, const char *bytes, size_t length)
+{
+    memcpy(to, bytes, length);
+    return to + length;
+}
+
+/* What cannot stand in a JSON text as it is: a character at *text, which moves behind it. */
+static char *write_special(char *to, const char **text)
+{
+    unsigned char byte = (unsigned char)**text;
+    size_t length = character_length((const unsigned char *)*text);
+
+    if (byte == '"' || byte == '\\')
+        to += sprintf(to, "\\%c", byte);
+    else if (byte < ' ' || byte == 0x7f)
+        to += sprintf(to, "\\u%04x", byte);
+    else
+        to = write_bytes(to, length ? *text : "?", length ? length : 1);
+    *text += length ? length : 1;
+    return to;
+}
+
+/* Quoted. Of what is not plain at first, each byte may become an escape. */
+static void append_text(struct buffer *buffer, const char *text)
+{
+    size_t length = strlen(text), plain = plain_length(text, length);
+    const char *end = text + length;
+    char *begin = buffer_reserve(buffer, plain + ESCAPE_SIZE * (length - plain) + 2), *to = begin;
+
+    *to++ = '"';
+    to = write_bytes(to, text, plain);
+    text += plain;
+    while (text < end) {
+        to = write_special(to, &text);
+        plain = plain_length(text, (size_t)(end - text));
+        to = write_bytes(to, text, plain);
         text += plain;
-        if (*text)
-            text = append_special(buffer, text);
     }
-    buffer_append(buffer, "\"", 1);
+    *to++ = '"';
+    buffer_added(buffer, (size_t)(to - begin));
+}
+
+static void append_number(struct buffer *buffer, int64_t number)
+{
+    uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    char *begin = buffer_reserve(buffer, 1 + DECIMAL_DIGITS_MAX), *to = begin;
+
+    if (number < 0)
+        *to++ = '-';
+    to = decimal_write(to, size);
+    buffer_added(buffer, (size_t)(to - begin));
 }
 
 static void append_value(struct buffer *buffer, const struct event_field *field)
 {
-    char number[24];
-
     switch (field->type) {
     case EVENT_TEXT:
-        append_quoted(buffer, field->text);
+        append_text(buffer, field->text);
         break;
     case EVENT_NUMBER:
-        snprintf(number, sizeof(number), "%lld", (long long)field->number);
-        append_text(buffer, number);
+        append_number(buffer, field->number);
         break;
     case EVENT_FLAG:
-        append_text(buffer, field->number ? "true" : "false");
+        buffer_append(buffer, field->number ? "true" : "false", field->number ? 4 : 5);
         break;
     default:
-        append_text(buffer, "null");
+        buffer_append(buffer, "null", 4);
     }
+}
+
+/* Names of fields are ours, and plain. */
+static void append_name(struct buffer *buffer, char separator, const char *name)
+{
+    size_t length = strlen(name);
+    char *to = buffer_reserve(buffer, length + 4);
+
+    *to++ = separator;
+    *to++ = '"';
+    to = write_bytes(to, name, length);
+    *to++ = '"';
+    *to = ':';
+    buffer_added(buffer, length + 4);
 }
 
 void event_line_write(struct buffer *buffer, const struct event_field *fields)
 {
-    const char *separator = "{";
+    char separator = '{';
 
+    buffer_reserve(buffer, LINE_SIZE);
     for (; fields->type != EVENT_END; fields++) {
-        append_text(buffer, separator);
-        append_quoted(buffer, fields->name);
-        buffer_append(buffer, ":", 1);
+        append_name(buffer, separator, fields->name);
         append_value(buffer, fields);
-        separator = ",";
+        separator = ',';
     }
     buffer_append(buffer, "}", 1);
 }
@@ -113,7 +177,7 @@ void event_line_write(struct buffer *buffer, const struct event_field *fields)
 
 static void skip_space(char **cursor)
 {
-    while (isspace((unsigned char)**cursor))
+    while (**cursor == ' ' || (**cursor >= '\t' && **cursor <= '\r'))
         (*cursor)++;
 }
 
@@ -146,14 +210,12 @@ static bool take_escape(char **from, char **to)
     return true;
 }
 
-/* NULL: there is no text. It ends with NUL where its last quote was. */
-static char *take_text(char **cursor)
+/* Moves the rest of a text that has escapes up to where they were. Its end: its last quote, or
+ * NULL. */
+static char *take_escapes(char *from, char **end)
 {
-    char *from, *to, *text;
+    char *to = from;
 
-    if (!take_character(cursor, '"'))
-        return NULL;
-    from = to = text = *cursor;
     while (*from && *from != '"') {
         if (*from != '\\') {
             *to++ = *from++;
@@ -163,10 +225,25 @@ static char *take_text(char **cursor)
         if (!take_escape(&from, &to))
             return NULL;
     }
-    if (!*from)
+    *end = to;
+    return *from ? from : NULL;
+}
+
+/* NULL: there is no text. It ends with NUL where its last quote was. */
+static char *take_text(char **cursor)
+{
+    char *text, *end, *quote;
+
+    if (!take_character(cursor, '"'))
         return NULL;
-    *cursor = from + 1;
-    *to = '\0';
+    text = *cursor;
+    quote = end = text + strcspn(text, "\"\\");
+    if (*quote != '"')
+        quote = take_escapes(quote, &end);
+    if (!quote)
+        return NULL;
+    *cursor = quote + 1;
+    *end = '\0';
     return text;
 }
 
@@ -199,8 +276,8 @@ static bool take_value(char **cursor, struct event_field *field)
         field->text = take_text(cursor);
         return field->text;
     }
-    if (take_word(cursor, field))
-        return true;
+    if (**cursor >= 'a')
+        return take_word(cursor, field);
     field->type = EVENT_NUMBER;
     field->number = strtoll(*cursor, &end, 10);
     if (end == *cursor)
@@ -232,7 +309,7 @@ bool event_line_read(char *line, struct event_field fields[static EVENT_FIELDS_M
 static const struct event_field *find(const struct event_field *fields, const char *name)
 {
     for (; fields->type != EVENT_END; fields++)
-        if (!strcmp(fields->name, name))
+        if (*fields->name == *name && !strcmp(fields->name, name))
             return fields;
     return NULL;
 }

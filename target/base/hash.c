@@ -2,6 +2,7 @@
 
 #include "target/base/memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,18 +82,41 @@ void hash_free(struct hash *hash)
     *hash = (struct hash){0};
 }
 
-static uint64_t add_byte(uint64_t code, unsigned char byte)
+static uint64_t add_word(uint64_t code, uint64_t word)
 {
-    return (code ^ byte) * UINT64_C(0x100000001b3); /* FNV-1a */
+    code = (code ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return code ^ code >> 32;
+}
+
+/* As strcasecmp folds in the locale of a program that sets none: A to Z, in each byte of a word. */
+static uint64_t fold(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), low = ones * 0x7f;
+    uint64_t from_a = (word & low) + ones * (0x80 - 'A'),
+             past_z = (word & low) + ones * (0x7f - 'Z');
+
+    return word | ((from_a & ~past_z & ~word & ones * 0x80) >> 2);
+}
+
+/* Eight bytes at a time. */
+static inline uint64_t hash_words(uint64_t code, const void *bytes, size_t length, bool folds)
+{
+    const unsigned char *at = bytes;
+    size_t rest = length;
+    uint64_t word = 0;
+
+    for (; rest >= sizeof(word); rest -= sizeof(word), at += sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        code = add_word(code, folds ? fold(word) : word);
+    }
+    word = 0;
+    memcpy(&word, at, rest);
+    return add_word(add_word(code, folds ? fold(word) : word), length);
 }
 
 uint64_t hash_bytes(uint64_t start, const void *bytes, size_t length)
 {
-    const unsigned char *byte = bytes;
-
-    for (size_t i = 0; i < length; i++)
-        start = add_byte(start, byte[i]);
-    return start;
+    return hash_words(start, bytes, length, false);
 }
 
 uint64_t hash_text(const char *text)
@@ -100,11 +124,7 @@ uint64_t hash_text(const char *text)
     return hash_bytes(HASH_START, text, strlen(text));
 }
 
-/* As strcasecmp folds in the locale of a program that sets none: A to Z. */
 uint64_t hash_folded(uint64_t start, const char *text)
 {
-    for (; *text; text++)
-        start =
-            add_byte(start, (unsigned char)(*text >= 'A' && *text <= 'Z' ? *text | 0x20 : *text));
-    return start;
+    return hash_words(start, text, strlen(text), true);
 }

@@ -9,16 +9,29 @@
 
 enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 64 };
 
-static void accepted(struct listener *listener, int fd, const struct sockaddr_storage *from)
+/* Whether connections to it are at that address, and not at one of several. */
+static bool is_single(const struct address *address)
+{
+    const struct address any = {.is_ipv6 = address->is_ipv6};
+
+    return address->port && !address_is_same_host(address, &any);
+}
+
+static bool find_local(const struct listener *listener, int fd, struct address *local)
 {
     struct sockaddr_storage here;
     socklen_t length = sizeof(here);
-    struct address local, peer;
-    int on = 1;
 
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (getsockname(fd, (struct sockaddr *)&here, &length) || !address_from_socket(&local, &here) ||
-        !address_from_socket(&peer, from))
+    *local = listener->address;
+    return is_single(local) || (!getsockname(fd, (struct sockaddr *)&here, &length) &&
+                                address_from_socket(local, &here));
+}
+
+static void accepted(struct listener *listener, int fd, const struct sockaddr_storage *from)
+{
+    struct address local, peer;
+
+    if (!find_local(listener, fd, &local) || !address_from_socket(&peer, from))
         close(fd);
     else
         listener->on_accepted(listener->owner, fd, &local, &peer);
@@ -61,6 +74,7 @@ static int open_socket(const struct address *address)
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* its connections have it, too */
     if (address->is_ipv6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(fd, (struct sockaddr *)&at, length) || listen(fd, BACKLOG)) {

@@ -49,22 +49,22 @@ void loop_enter(struct ev_loop *loop)
         pthread_mutex_lock(&member->loops->lock);
 }
 
-static bool is_run_by_another(const struct member *member)
+bool loop_is_own(struct ev_loop *loop)
 {
-    return member && !pthread_equal(pthread_self(), member->thread);
+    const struct member *member = member_of(loop);
+
+    return !member || pthread_equal(pthread_self(), member->thread);
 }
 
 void loop_wake(struct ev_loop *loop)
 {
-    struct member *member = member_of(loop);
-
-    if (is_run_by_another(member))
-        ev_async_send(loop, &member->wake);
+    if (!loop_is_own(loop))
+        ev_async_send(loop, &member_of(loop)->wake);
 }
 
 double loop_now(struct ev_loop *loop)
 {
-    if (is_run_by_another(member_of(loop)))
+    if (!loop_is_own(loop))
         ev_now_update(loop);
     return ev_now(loop);
 }

@@ -19,6 +19,9 @@ struct ev_loop *loops_get(const struct loops *loops, unsigned number);
 /* Fixed once loops_new has been called, or not. */
 bool loop_is_alone(struct ev_loop *loop);
 
+/* Whether it is the caller's. */
+bool loop_is_own(struct ev_loop *loop);
+
 /* By the thread of `loop`: it does without the lock until loop_enter. What others may have changed
  * meanwhile is to be looked at again. */
 void loop_leave(struct ev_loop *loop);

@@ -13,8 +13,9 @@
 #define FINISH_SECONDS 2.0
 
 struct conn {
-    struct conn_pool *pool; /* borrowed */
-    struct list dirty;
+    struct conn_pool *pool;    /* borrowed */
+    struct list dirty, ending; /* in the pool's lists, or in none */
+    unsigned begun;            /* turn of the loop */
     ev_io readable, writable;
     ev_timer finish;
     struct address local, peer;
@@ -51,6 +52,17 @@ static void release(struct conn *conn)
     stream_free(&conn->stream);
 }
 
+/* The peer is to end it, too. Of a connection that began in this very turn the loop does not know
+ * yet, and need not: the pool looks after it. */
+static void end_stream(struct conn *conn)
+{
+    shutdown(conn->readable.fd, SHUT_WR);
+    if (conn->begun != ev_iteration(conn->pool->loop))
+        return;
+    ev_io_stop(conn->pool->loop, &conn->readable);
+    conn_pool_look_later(conn->pool, &conn->ending);
+}
+
 /* Its thread is back. Whether the connection is still there. */
 static bool is_still_there(struct conn *conn)
 {
@@ -70,7 +82,7 @@ static int send_queue(struct conn *conn)
 
     while (conn->output.count && !error && !conn->is_mute) {
         conn->is_away = true;
-        error = output_send(&conn->output, conn->readable.fd);
+        error = output_send(&conn->output, conn->readable.fd, conn->finished && !conn->expected);
         if (!is_still_there(conn))
             return -ECANCELED;
     }
@@ -86,9 +98,9 @@ static void after_sending(struct conn *conn, bool is_full)
         ev_io_start(conn->pool->loop, &conn->writable);
     else
         ev_io_stop(conn->pool->loop, &conn->writable);
-    if (!conn_queued(conn) && conn->finished)
-        shutdown(conn->readable.fd, SHUT_WR);
     update_reading(conn);
+    if (!conn_queued(conn) && conn->finished)
+        end_stream(conn);
     if (conn->wants_room && conn_queued(conn) < CONN_OUTPUT_LOW && conn->user->on_room) {
         conn->wants_room = false;
         conn->user->on_room(conn->owner);
@@ -254,6 +266,20 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         update_reading(conn);
 }
 
+void conn_receive(struct conn *conn)
+{
+    on_readable(conn->pool->loop, &conn->readable, EV_READ);
+}
+
+void conn_look(struct list *ending)
+{
+    struct conn *conn = container_of(ending, struct conn, ending);
+
+    update_reading(conn);
+    if (!conn->is_mute)
+        conn_receive(conn);
+}
+
 static void on_finish_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
@@ -271,7 +297,9 @@ struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *loca
     conn->way = &straight;
     conn->local = *local;
     conn->peer = *peer;
+    conn->begun = ev_iteration(pool->loop);
     list_init(&conn->dirty);
+    list_init(&conn->ending);
     output_init(&conn->output, pool);
     ev_io_init(&conn->readable, on_readable, fd, EV_READ);
     ev_io_init(&conn->writable, on_writable, fd, EV_WRITE);
@@ -294,6 +322,7 @@ void conn_close(struct conn *conn, const char *why)
 {
     conn->way->leave(conn);
     list_remove(&conn->dirty);
+    list_remove(&conn->ending);
     ev_io_stop(conn->pool->loop, &conn->readable);
     ev_io_stop(conn->pool->loop, &conn->writable);
     ev_timer_stop(conn->pool->loop, &conn->finish);

@@ -82,6 +82,9 @@ int conn_descriptor(const struct conn *conn); /* borrowed */
 struct conn *conn_new(struct conn_pool *pool, int fd, const struct address *local,
                       const struct address *peer);
 void conn_set_user(struct conn *conn, const struct conn_user *user, void *owner);
+/* Takes what has come by now, before the loop tells of it; by the thread of its loop. May free it.
+ */
+void conn_receive(struct conn *conn);
 struct stream *conn_stream(struct conn *conn);
 const struct address *conn_local(const struct conn *conn);
 const struct address *conn_peer(const struct conn *conn);

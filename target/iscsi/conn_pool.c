@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define LOOK_SECONDS 0.003
+
 enum { UNUSED_CHUNKS = 64 };
 
 /* One pass: a connection that queues more from on_room has its turn after the others' input. */
@@ -25,6 +27,28 @@ static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int event
         ev_idle_stop(loop, &pool->not_yet);
 }
 
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct conn_pool *pool = container_of(timer, struct conn_pool, look);
+    struct list *node;
+
+    while ((node = list_first(&pool->ending))) {
+        list_remove(node);
+        conn_look(node);
+    }
+}
+
+void conn_pool_look_later(struct conn_pool *pool, struct list *ending)
+{
+    list_remove(ending);
+    list_append(&pool->ending, ending);
+    if (ev_is_active(&pool->look))
+        return;
+    ev_timer_set(&pool->look, LOOK_SECONDS, 0);
+    ev_timer_start(pool->loop, &pool->look);
+}
+
 static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
@@ -39,6 +63,8 @@ struct conn_pool *conn_pool_new(struct ev_loop *loop, double spin)
     pool->spin = spin;
     pool->receive = memory_new(RECEIVE_SIZE);
     list_init(&pool->dirty);
+    list_init(&pool->ending);
+    ev_init(&pool->look, on_look);
     list_init(&pool->unused_spans);
     ev_prepare_init(&pool->before_sleep, on_before_sleep);
     ev_prepare_start(loop, &pool->before_sleep);
@@ -50,6 +76,7 @@ void conn_pool_free(struct conn_pool *pool)
 {
     ev_prepare_stop(pool->loop, &pool->before_sleep);
     ev_idle_stop(pool->loop, &pool->not_yet);
+    ev_timer_stop(pool->loop, &pool->look);
     while (pool->unused) {
         struct conn_chunk *next = pool->unused->next;
 

@@ -15,6 +15,9 @@ struct conn_pool {
     double spin;       /* seconds */
     double input_at;   /* loop time of the last input */
     struct list dirty; /* connections with output of this turn */
+    struct list
+        ending;    /* connections that the loop does not watch: the peer is about to end them */
+    ev_timer look; /* whether it has */
     struct conn_chunk *unused;
     unsigned unused_count;
     struct list unused_spans;
@@ -37,3 +40,7 @@ static inline void conn_pool_enter(const struct conn_pool *pool)
 
 /* The turn of a connection that was in `dirty`. */
 void conn_take_turn(struct list *dirty);
+
+/* In a moment it is the turn of this connection: conn_look. */
+void conn_pool_look_later(struct conn_pool *pool, struct list *ending);
+void conn_look(struct list *ending);

@@ -4,6 +4,7 @@
 #include "target/base/memory.h"
 
 #include <openssl/crypto.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,45 @@ static enum login_status take_borrowed(const char **field, const char *value)
     return LOGIN_ACCEPTED;
 }
 
-static enum login_status take_operational(struct login *login, const struct text_pair *pair)
+/* What is not negotiated. Who it is, is said once and for all in the first request. */
+static const struct {
+    struct text_key key;
+    bool is_name;
+    size_t field;
+} keys[] = {
+    {TEXT_KEY("InitiatorName"), true, offsetof(struct login, initiator)},
+    {TEXT_KEY("TargetName"), true, offsetof(struct login, target)},
+    {TEXT_KEY("SessionType"), true, offsetof(struct login, session_type)},
+    {TEXT_KEY("AuthMethod"), false, offsetof(struct login, security.method)},
+    {TEXT_KEY("CHAP_A"), false, offsetof(struct login, security.algorithms)},
+    {TEXT_KEY("CHAP_N"), false, offsetof(struct login, security.name)},
+    {TEXT_KEY("CHAP_R"), false, offsetof(struct login, security.response)},
+    {TEXT_KEY("CHAP_I"), false, offsetof(struct login, security.id)},
+    {TEXT_KEY("CHAP_C"), false, offsetof(struct login, security.challenge)},
+};
+
+static enum login_status take_unnegotiated(struct login *login, const struct text_pair *pair)
+{
+    size_t length = strlen(pair->key);
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        char *field = (char *)login + keys[i].field;
+
+        if (!text_is_key(&keys[i].key, pair->key, length))
+            continue;
+        if (keys[i].is_name)
+            return login->state == LOGIN_NEW ? take_once((char **)field, pair->value)
+                                             : LOGIN_INITIATOR_ERROR;
+        if (login->request.current_stage != STAGE_SECURITY)
+            return LOGIN_INITIATOR_ERROR;
+        return take_borrowed((const char **)field, pair->value);
+    }
+    if (strcmp(pair->value, "NotUnderstood"))
+        text_add(&login->answer, pair->key, "NotUnderstood");
+    return LOGIN_ACCEPTED;
+}
+
+enum login_status login_take_pair(struct login *login, const struct text_pair *pair)
 {
     bool is_discovery = login->session_type && !strcmp(login->session_type, "Discovery");
 
@@ -49,40 +88,10 @@ static enum login_status take_operational(struct login *login, const struct text
         login_note_offer(login, pair);
         return LOGIN_ACCEPTED;
     case NEGOTIATE_UNKNOWN:
-        if (strcmp(pair->value, "NotUnderstood"))
-            text_add(&login->answer, pair->key, "NotUnderstood");
-        return LOGIN_ACCEPTED;
+        return take_unnegotiated(login, pair);
     default:
         return LOGIN_INITIATOR_ERROR;
     }
-}
-
-enum login_status login_take_pair(struct login *login, const struct text_pair *pair)
-{
-    struct login_security *security = &login->security;
-    const struct {
-        const char *key;
-        char **once;
-        const char **borrowed;
-    } keys[] = {
-        {"InitiatorName", &login->initiator, NULL},  {"TargetName", &login->target, NULL},
-        {"SessionType", &login->session_type, NULL}, {"AuthMethod", NULL, &security->method},
-        {"CHAP_A", NULL, &security->algorithms},     {"CHAP_N", NULL, &security->name},
-        {"CHAP_R", NULL, &security->response},       {"CHAP_I", NULL, &security->id},
-        {"CHAP_C", NULL, &security->challenge},
-    };
-
-    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-        if (strcmp(keys[i].key, pair->key))
-            continue;
-        if (keys[i].once) /* who it is, is said once and for all in the first request */
-            return login->state == LOGIN_NEW ? take_once(keys[i].once, pair->value)
-                                             : LOGIN_INITIATOR_ERROR;
-        if (login->request.current_stage != STAGE_SECURITY)
-            return LOGIN_INITIATOR_ERROR;
-        return take_borrowed(keys[i].borrowed, pair->value);
-    }
-    return take_operational(login, pair);
 }
 
 /* RFC 7143 6.3: what the first request must name, and whether the host lets these in. */

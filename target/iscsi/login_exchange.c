@@ -366,4 +366,6 @@ void host_accept(struct host *host, int fd, const struct address *local, const s
     }
     login_new(host, conn)->is_surplus = is_surplus;
     host->greet(host, conn);
+    if (loop_is_own(conn_pool_loop(conn_pool_of(conn))))
+        conn_receive(conn); /* the first request is mostly here; may free it: the last statement */
 }

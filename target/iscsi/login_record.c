@@ -62,11 +62,11 @@ void login_tell_refusal(const struct login *login, const char *to)
 void login_note_offer(struct login *login, const struct text_pair *pair)
 {
     enum { NOTED_MAX = 2048 };
-    size_t key = strlen(pair->key), value = strlen(pair->value);
+    size_t key = strlen(pair->key), value = 0;
     char *end;
 
-    for (const char *c = pair->value; *c; c++)
-        if (*c <= ' ' || *c > '~')
+    for (; pair->value[value]; value++)
+        if (pair->value[value] <= ' ' || pair->value[value] > '~')
             return;
     if (login->offered.length + key + value + 2 > NOTED_MAX)
         return;

@@ -24,31 +24,31 @@ enum { LOGIN_ONLY = 1, NORMAL_ONLY = 2 };
 /* clang-format off */
 /* ours: what we want; low, high: what may be offered. Clauses are of RFC 7143. */
 static const struct key {
-    const char *name;
+    struct text_key key;
     enum key_type type;
     unsigned flags;
     size_t field;
     uint32_t ours, low, high;
 } keys[] = {
-    { "HeaderDigest",             DIGEST,          LOGIN_ONLY,               PARAM(header_digest),          0, 0, 0 },                            /* 13.1 */
-    { "DataDigest",               DIGEST,          LOGIN_ONLY,               PARAM(data_digest),            0, 0, 0 },                            /* 13.1 */
-    { "MaxConnections",           NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_connections),        1, 1, 65535 },                        /* 13.2 */
-    { "InitiatorAlias",           IGNORED,         0,                        0,                             0, 0, 0 },                            /* 13.7 */
-    { "InitialR2T",               BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(initial_r2t),            0, 0, 0 },                            /* 13.10 */
-    { "ImmediateData",            BOOLEAN_AND,     LOGIN_ONLY | NORMAL_ONLY, PARAM(immediate_data),         1, 0, 0 },                            /* 13.11 */
-    { "MaxRecvDataSegmentLength", DECLARED_NUMBER, 0,                        PARAM(max_send_data),          0, 512, 0xffffff },                   /* 13.12 */
-    { "MaxBurstLength",           NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_burst),              1 << 20, 512, 0xffffff },             /* 13.13 */
-    { "FirstBurstLength",         NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(first_burst),            256 << 10, 512, 0xffffff },           /* 13.14 */
-    { "DefaultTime2Wait",         NUMBER_MAX,      LOGIN_ONLY,               PARAM(time2wait),              0, 0, 3600 },                         /* 13.15 */
-    { "DefaultTime2Retain",       NUMBER_MIN,      LOGIN_ONLY,               PARAM(time2retain),            0, 0, 3600 },                         /* 13.16 */
-    { "MaxOutstandingR2T",        NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_outstanding_r2t),    MAX_OUTSTANDING_R2T_OURS, 1, 65535 }, /* 13.17 */
-    { "DataPDUInOrder",           BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(data_pdu_in_order),      1, 0, 0 },                            /* 13.18 */
-    { "DataSequenceInOrder",      BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(data_sequence_in_order), 1, 0, 0 },                            /* 13.19 */
-    { "ErrorRecoveryLevel",       NUMBER_MIN,      LOGIN_ONLY,               PARAM(error_recovery_level),   0, 0, 2 },                            /* 13.20 */
-    { "TaskReporting",            LIST_NONE,       LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.23 */
-    { "iSCSIProtocolLevel",       NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(protocol_level),         1, 0, 31 },                           /* 13.24 */
-    { "IFMarker",                 MARKER,          LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.25 */
-    { "OFMarker",                 MARKER,          LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.25 */
+    { TEXT_KEY("HeaderDigest"),             DIGEST,          LOGIN_ONLY,               PARAM(header_digest),          0, 0, 0 },                            /* 13.1 */
+    { TEXT_KEY("DataDigest"),               DIGEST,          LOGIN_ONLY,               PARAM(data_digest),            0, 0, 0 },                            /* 13.1 */
+    { TEXT_KEY("MaxConnections"),           NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_connections),        1, 1, 65535 },                        /* 13.2 */
+    { TEXT_KEY("InitiatorAlias"),           IGNORED,         0,                        0,                             0, 0, 0 },                            /* 13.7 */
+    { TEXT_KEY("InitialR2T"),               BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(initial_r2t),            0, 0, 0 },                            /* 13.10 */
+    { TEXT_KEY("ImmediateData"),            BOOLEAN_AND,     LOGIN_ONLY | NORMAL_ONLY, PARAM(immediate_data),         1, 0, 0 },                            /* 13.11 */
+    { TEXT_KEY("MaxRecvDataSegmentLength"), DECLARED_NUMBER, 0,                        PARAM(max_send_data),          0, 512, 0xffffff },                   /* 13.12 */
+    { TEXT_KEY("MaxBurstLength"),           NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_burst),              1 << 20, 512, 0xffffff },             /* 13.13 */
+    { TEXT_KEY("FirstBurstLength"),         NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(first_burst),            256 << 10, 512, 0xffffff },           /* 13.14 */
+    { TEXT_KEY("DefaultTime2Wait"),         NUMBER_MAX,      LOGIN_ONLY,               PARAM(time2wait),              0, 0, 3600 },                         /* 13.15 */
+    { TEXT_KEY("DefaultTime2Retain"),       NUMBER_MIN,      LOGIN_ONLY,               PARAM(time2retain),            0, 0, 3600 },                         /* 13.16 */
+    { TEXT_KEY("MaxOutstandingR2T"),        NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(max_outstanding_r2t),    MAX_OUTSTANDING_R2T_OURS, 1, 65535 }, /* 13.17 */
+    { TEXT_KEY("DataPDUInOrder"),           BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(data_pdu_in_order),      1, 0, 0 },                            /* 13.18 */
+    { TEXT_KEY("DataSequenceInOrder"),      BOOLEAN_OR,      LOGIN_ONLY | NORMAL_ONLY, PARAM(data_sequence_in_order), 1, 0, 0 },                            /* 13.19 */
+    { TEXT_KEY("ErrorRecoveryLevel"),       NUMBER_MIN,      LOGIN_ONLY,               PARAM(error_recovery_level),   0, 0, 2 },                            /* 13.20 */
+    { TEXT_KEY("TaskReporting"),            LIST_NONE,       LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.23 */
+    { TEXT_KEY("iSCSIProtocolLevel"),       NUMBER_MIN,      LOGIN_ONLY | NORMAL_ONLY, PARAM(protocol_level),         1, 0, 31 },                           /* 13.24 */
+    { TEXT_KEY("IFMarker"),                 MARKER,          LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.25 */
+    { TEXT_KEY("OFMarker"),                 MARKER,          LOGIN_ONLY | NORMAL_ONLY, 0,                             0, 0, 0 },                            /* 13.25 */
 };
 /* clang-format on */
 
@@ -101,14 +101,14 @@ static enum negotiate_result answer_number(struct session_params *params, const 
     uint64_t offered;
 
     if (!text_parse_number(value, key->high, &offered) || offered < key->low) {
-        text_add(answer, key->name, "Reject");
+        text_add(answer, key->key.name, "Reject");
         return NEGOTIATE_DONE;
     }
     bool takes_ours = key->type == NUMBER_MIN ? key->ours < offered : key->ours > offered;
     uint32_t result = limit_burst(params, key, takes_ours ? key->ours : (uint32_t)offered);
 
     *number_field(params, key) = result;
-    text_add_number(answer, key->name, result);
+    text_add_number(answer, key->key.name, result);
     return NEGOTIATE_DONE;
 }
 
@@ -119,11 +119,11 @@ static enum negotiate_result answer_boolean(struct session_params *params, const
     bool result = key->type == BOOLEAN_AND ? offered && key->ours : offered || key->ours;
 
     if (!offered && strcmp(value, "No")) {
-        text_add(answer, key->name, "Reject");
+        text_add(answer, key->key.name, "Reject");
         return NEGOTIATE_DONE;
     }
     *flag_field(params, key) = result;
-    text_add(answer, key->name, result ? "Yes" : "No");
+    text_add(answer, key->key.name, result ? "Yes" : "No");
     return NEGOTIATE_DONE;
 }
 
@@ -136,7 +136,7 @@ static enum negotiate_result answer_digest(struct session_params *params, const 
 
     if (chosen)
         *flag_field(params, key) = chosen == known[1];
-    text_add(answer, key->name, chosen ? chosen : "Reject");
+    text_add(answer, key->key.name, chosen ? chosen : "Reject");
     return NEGOTIATE_DONE;
 }
 
@@ -146,7 +146,7 @@ static enum negotiate_result answer_task_reporting(const struct key *key, const 
     static const char *const known[] = {"RFC3720"};
     const char *chosen = text_list_first(value, known, 1);
 
-    text_add(answer, key->name, chosen ? chosen : "Reject");
+    text_add(answer, key->key.name, chosen ? chosen : "Reject");
     return NEGOTIATE_DONE;
 }
 
@@ -161,7 +161,7 @@ static enum negotiate_result answer_declaration(struct session_params *params,
         return NEGOTIATE_INVALID;
     *number_field(params, key) = (uint32_t)declared;
     params->max_recv_data = MAX_RECV_DATA_OURS;
-    text_add_number(answer, key->name, MAX_RECV_DATA_OURS);
+    text_add_number(answer, key->key.name, MAX_RECV_DATA_OURS);
     return NEGOTIATE_DONE;
 }
 
@@ -180,7 +180,7 @@ static enum negotiate_result answer_key(struct session_params *params, const str
     case DECLARED_NUMBER:
         return answer_declaration(params, key, value, answer);
     case MARKER:
-        text_add(answer, key->name, "No");
+        text_add(answer, key->key.name, "No");
         return NEGOTIATE_DONE;
     case LIST_NONE:
         return answer_task_reporting(key, value, answer);
@@ -192,8 +192,12 @@ static enum negotiate_result answer_key(struct session_params *params, const str
 
 static bool is_answer_to_us(const char *value)
 {
-    return !strcmp(value, "NotUnderstood") || !strcmp(value, "Irrelevant") ||
-           !strcmp(value, "Reject");
+    static const char *const answers[] = {"NotUnderstood", "Irrelevant", "Reject"};
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
+        if (*value == *answers[i] && !strcmp(value, answers[i]))
+            return true;
+    return false;
 }
 
 enum negotiate_result negotiate_key(struct negotiation *negotiation, enum negotiation_phase phase,
@@ -201,11 +205,12 @@ enum negotiate_result negotiate_key(struct negotiation *negotiation, enum negoti
                                     struct buffer *answer)
 {
     static_assert(KEY_COUNT <= 32, "one bit a key");
+    size_t length = strlen(pair->key);
 
     for (size_t i = 0; i < KEY_COUNT; i++) {
         const struct key *key = &keys[i];
 
-        if (strcmp(pair->key, key->name))
+        if (!text_is_key(&key->key, pair->key, length))
             continue;
         if (is_answer_to_us(pair->value))
             return NEGOTIATE_DONE;
@@ -213,9 +218,9 @@ enum negotiate_result negotiate_key(struct negotiation *negotiation, enum negoti
             return NEGOTIATE_DUPLICATE;
         negotiation->seen |= 1u << i;
         if (phase == NEGOTIATE_FULL_FEATURE && key->flags & LOGIN_ONLY)
-            text_add(answer, key->name, "Reject");
+            text_add(answer, key->key.name, "Reject");
         else if (is_discovery && key->flags & NORMAL_ONLY)
-            text_add(answer, key->name, "Irrelevant");
+            text_add(answer, key->key.name, "Irrelevant");
         else
             return answer_key(&negotiation->params, key, pair->value, answer);
         return NEGOTIATE_DONE;

@@ -160,7 +160,7 @@ static ssize_t send_without_lock(struct conn_pool *pool, int socket, const struc
     return length;
 }
 
-static ssize_t send_pieces(struct output *output, int socket)
+static ssize_t send_pieces(struct output *output, int socket, bool is_last)
 {
     struct iovec parts[PIECES_PER_CALL];
     struct msghdr message = {.msg_iov = parts};
@@ -172,8 +172,10 @@ static ssize_t send_pieces(struct output *output, int socket)
 
         parts[message.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)bytes, piece->length};
     }
+    bool has_more = is_last || message.msg_iovlen < output->count;
+
     return send_without_lock(output->pool, socket, &message,
-                             MSG_NOSIGNAL | (message.msg_iovlen < output->count ? MSG_MORE : 0));
+                             MSG_NOSIGNAL | (has_more ? MSG_MORE : 0));
 }
 
 /* After EFAULT: whether a file that lies in the next pieces cannot be read, in another way either.
@@ -194,9 +196,9 @@ static bool is_lost(struct output *output)
     return !is_new;
 }
 
-int output_send(struct output *output, int socket)
+int output_send(struct output *output, int socket, bool is_last)
 {
-    ssize_t length = output->count ? send_pieces(output, socket) : 0;
+    ssize_t length = output->count ? send_pieces(output, socket, is_last) : 0;
 
     if (length >= 0)
         sent(output, (uint64_t)length);

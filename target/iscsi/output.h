@@ -39,5 +39,6 @@ struct conn_chunk *output_detach(struct output *output, uint32_t size);
 void output_add_span(struct output *output, struct span *span);
 
 /* One system call, without the lock. 0: something has left, or there is nothing; -EAGAIN: the
- * socket is full; else the connection is broken. */
-int output_send(struct output *output, int socket);
+ * socket is full; else the connection is broken. `is_last`: the end of the stream follows at once,
+ * and leaves with the last bytes. */
+int output_send(struct output *output, int socket, bool is_last);

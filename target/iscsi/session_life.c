@@ -236,7 +236,7 @@ void session_task_ended(struct session *session)
 
 void session_abort_tasks(struct session *session)
 {
-    for (int i = 0; i < TASK_BUCKETS; i++) {
+    for (int i = 0; i < TASK_BUCKETS && session->task_count; i++) {
         LIST_FOR_EACH_SAFE (node, &session->tasks[i]) {
             task_abort(container_of(node, struct task, link));
         }

@@ -13,8 +13,9 @@ void stream_init(struct stream *stream, const struct stream_user *user, void *ow
 
 void stream_free(struct stream *stream)
 {
+    free(stream->header);
     free(stream->segment);
-    stream->segment = NULL;
+    stream->header = stream->segment = NULL;
 }
 
 bool stream_is_inside(const struct stream *stream)
@@ -90,6 +91,13 @@ static const char *end(struct stream *stream, const uint8_t *segment)
     return why;
 }
 
+static uint8_t *header_room(struct stream *stream)
+{
+    if (!stream->header)
+        stream->header = memory_new(BHS_SIZE + AHS_MAX + DIGEST_SIZE);
+    return stream->header;
+}
+
 /* Takes what belongs to the header; sets *used. */
 static const char *take_header(struct stream *stream, const uint8_t *bytes, size_t length,
                                size_t *used)
@@ -105,7 +113,7 @@ static const char *take_header(struct stream *stream, const uint8_t *bytes, size
         uint32_t missing = wanted > stream->header_length ? wanted - stream->header_length : 0;
         uint32_t here = length - *used < missing ? (uint32_t)(length - *used) : missing;
 
-        memcpy(stream->header + stream->header_length, bytes + *used, here);
+        memcpy(header_room(stream) + stream->header_length, bytes + *used, here);
         stream->header_length += here;
         *used += here;
         if (here < missing)
@@ -123,7 +131,7 @@ static void keep_header(struct stream *stream)
 
     if (!stream->in_segment || pdu->bhs == stream->header)
         return;
-    memcpy(stream->header, pdu->bhs, length);
+    memcpy(header_room(stream), pdu->bhs, length);
     stream->header_length = length;
     pdu->bhs = stream->header;
     pdu->ahs = stream->header + BHS_SIZE;

@@ -26,9 +26,9 @@ struct stream {
     uint32_t max_data_length;        /* MaxRecvDataSegmentLength that we declared */
     bool header_digest, data_digest; /* valid from the next PDU on */
     struct pdu pdu;                  /* the one that is coming in */
-    uint8_t header[BHS_SIZE + AHS_MAX + DIGEST_SIZE];
-    uint32_t header_length; /* bytes kept in `header`; 0: none */
-    bool in_segment;        /* header done, data segment under way */
+    uint8_t *header;                 /* owned: of a PDU that came in parts; NULL: none did */
+    uint32_t header_length;          /* bytes kept in `header`; 0: none */
+    bool in_segment;                 /* header done, data segment under way */
     bool is_collected;
     uint8_t *segment; /* owned: a collected data segment with padding and digest; NULL: none */
     uint32_t taken;   /* bytes of the segment, padding and digest seen so far */

@@ -1,8 +1,8 @@
 #include "target/iscsi/text.h"
 
-#include <errno.h>
+#include "target/base/decimal.h"
+
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,16 +39,20 @@ bool text_collect(struct buffer *text, const uint8_t *bytes, size_t length)
 
 void text_add(struct buffer *text, const char *key, const char *value)
 {
-    buffer_append(text, key, strlen(key));
-    buffer_append(text, "=", 1);
-    buffer_append(text, value, strlen(value) + 1);
+    size_t key_length = strlen(key), value_length = strlen(value);
+    char *pair = buffer_reserve(text, key_length + value_length + 2);
+
+    memcpy(pair, key, key_length);
+    pair[key_length] = '=';
+    memcpy(pair + key_length + 1, value, value_length + 1);
+    buffer_added(text, key_length + value_length + 2);
 }
 
 void text_add_number(struct buffer *text, const char *key, uint32_t value)
 {
-    char digits[16];
+    char digits[DECIMAL_DIGITS_MAX + 1];
 
-    snprintf(digits, sizeof(digits), "%u", value);
+    *decimal_write(digits, value) = '\0';
     text_add(text, key, digits);
 }
 
@@ -73,26 +77,30 @@ const char *text_list_first(const char *list, const char *const known[], size_t 
     }
 }
 
-bool text_parse_number(const char *text, uint64_t most, uint64_t *number)
-{
-    bool is_hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-    const char *digits = is_hex ? text + 2 : text;
-    char *end;
-
-    if (!*digits ||
-        strspn(digits, is_hex ? "0123456789abcdefABCDEF" : "0123456789") != strlen(digits))
-        return false;
-    errno = 0;
-    *number = strtoull(digits, &end, is_hex ? 16 : 10);
-    return !errno && *number <= most;
-}
-
 static int nibble(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool text_parse_number(const char *text, uint64_t most, uint64_t *number)
+{
+    bool is_hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    const char *digits = is_hex ? text + 2 : text;
+    uint64_t base = is_hex ? 16 : 10;
+
+    *number = 0;
+    for (const char *digit = digits; *digit; digit++) {
+        int value = nibble(*digit);
+
+        if (value < 0 || (uint64_t)value >= base || (uint64_t)value > most ||
+            *number > (most - (uint64_t)value) / base)
+            return false;
+        *number = *number * base + (uint64_t)value;
+    }
+    return *digits;
 }
 
 static int parse_hex(const char *digits, uint8_t *bytes, size_t room)
@@ -189,7 +197,7 @@ bool text_is_name(const char *text)
     if (length == 0 || length > NAME_MAX_LENGTH)
         return false;
     while (*rest) {
-        uint32_t character = next_character(&rest);
+        uint32_t character = *rest < 0x80 ? *rest++ : next_character(&rest);
 
         if (character <= ' ' || character == ',' || character == 0x7f)
             return false;

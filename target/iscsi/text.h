@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { TEXT_KEY_MAX = 63, TEXT_VALUE_MAX = 8192, TEXT_TOTAL_MAX = 32 << 10 };
 
@@ -18,6 +19,21 @@ enum text_result { TEXT_PAIR, TEXT_END, TEXT_MALFORMED };
  * becomes NUL. The last pair may lack its NUL only if one more byte lies at `end` for it, as a
  * buffer by text_collect has. */
 enum text_result text_next(char **cursor, char *end, struct text_pair *pair);
+
+/* The key of a row: .key = TEXT_KEY("SessionType"). */
+struct text_key {
+    const char *name;
+    size_t length;
+};
+#define TEXT_KEY(name)                                                                             \
+    {                                                                                              \
+        name, sizeof(name) - 1                                                                     \
+    }
+
+static inline bool text_is_key(const struct text_key *key, const char *name, size_t length)
+{
+    return key->length == length && !memcmp(key->name, name, length);
+}
 
 /* Appends the data of one PDU. false: more than TEXT_TOTAL_MAX. Keeps a NUL behind the content. */
 bool text_collect(struct buffer *text, const uint8_t *bytes, size_t length);

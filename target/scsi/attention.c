@@ -4,7 +4,6 @@
 #include "target/scsi/result.h"
 #include "target/scsi/unit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -76,7 +75,8 @@ static struct nexus_record *add_record(struct scsi_lun *lun, const char *initiat
 {
     struct nexus_record *record = memory_new(sizeof *record);
 
-    snprintf(record->initiator_port, sizeof record->initiator_port, "%s", initiator_port);
+    memcpy(record->initiator_port, initiator_port,
+           strnlen(initiator_port, sizeof record->initiator_port - 1));
     record->port = port;
     record->pending[record->count++] = SCSI_POWER_ON;
     hash_add(&lun->records, &record->entry, code_of(record->initiator_port, port));

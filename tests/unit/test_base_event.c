@@ -67,6 +67,24 @@ START_TEST(time_is_rfc_3339_with_microseconds)
 
     event_format_time(text, times[_i].time);
     ck_assert_str_eq(text, times[_i].text);
+    ck_assert(event_parse_time(text) == times[_i].time);
+}
+END_TEST
+
+static const char *const no_times[] = {
+    "",
+    "now",
+    "2026-10-14",
+    "2026-13-14T17:46:40.250000Z",
+    "2026-10-14 17:46:40.250000Z",
+    "2026-10-14T17:61:40.250000Z",
+    "2026-10-1417:46:40.25000000Z",
+};
+
+START_TEST(what_is_no_time_is_none)
+{
+    ck_assert(event_parse_time(no_times[_i]) == 0);
+    ck_assert(event_parse_time(NULL) == 0);
 }
 END_TEST
 
@@ -79,6 +97,8 @@ static const struct {
     {"line\nbreak\ttab\x01\x7f", NULL},
     {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", NULL},
     {"\xff\xc3(\xed\xa0\x80", "?\?(?\?\?"},
+    {"eight by eight bytes and three", NULL},
+    {"behind eight plain ones: \" \\ \x7f \x1f \xc3\xa9 and plain ones again", NULL},
 };
 
 START_TEST(any_text_is_read_back_by_json_and_by_ourselves)
@@ -94,6 +114,16 @@ START_TEST(any_text_is_read_back_by_json_and_by_ourselves)
     ck_assert(event_line_read(buffer_content(&line), fields));
     ck_assert_str_eq(event_line_text(fields, "a"), kept);
     buffer_free(&line);
+}
+END_TEST
+
+START_TEST(numbers_are_written_to_the_last_digit)
+{
+    event(EVENT_SESSION_OPENED, number("least", INT64_MIN), number("most", INT64_MAX),
+          number("none", 0));
+    ck_assert(json_integer_value(json_object_get(last, "least")) == INT64_MIN);
+    ck_assert(json_integer_value(json_object_get(last, "most")) == INT64_MAX);
+    ck_assert_int_eq(json_integer_value(json_object_get(last, "none")), 0);
 }
 END_TEST
 
@@ -154,6 +184,8 @@ int main(void)
     tcase_add_test(tests, a_process_without_a_node_names_none);
     tcase_add_loop_test(tests, time_is_rfc_3339_with_microseconds, 0,
                         sizeof(times) / sizeof(*times));
+    tcase_add_loop_test(tests, what_is_no_time_is_none, 0, sizeof(no_times) / sizeof(*no_times));
+    tcase_add_test(tests, numbers_are_written_to_the_last_digit);
     tcase_add_loop_test(tests, any_text_is_read_back_by_json_and_by_ourselves, 0,
                         sizeof(texts) / sizeof(*texts));
     tcase_add_test(tests, a_line_is_taken_apart);

@@ -4,6 +4,8 @@
 #include "target/base/name_index.h"
 #include "tests/unit/unit.h"
 
+#include <string.h>
+
 enum { MANY = 1000 };
 
 struct element {
@@ -67,6 +69,24 @@ START_TEST(case_is_folded_where_that_is_asked_for)
 }
 END_TEST
 
+/* Eight bytes at a time, and what is left over: each of them counts. */
+START_TEST(every_byte_counts)
+{
+    static const char name[] = "IQN.2012-11.Com.Example:[@`{\xc3\xa9";
+    char other[sizeof(name)];
+
+    for (size_t i = 0; i < sizeof(name) - 1; i++) {
+        memcpy(other, name, sizeof(name));
+        other[i] ^= 0x20;
+        ck_assert((hash_folded(HASH_START, other) == hash_folded(HASH_START, name)) ==
+                  !strcasecmp(other, name));
+        ck_assert(hash_text(other) != hash_text(name));
+        other[i] = '\0';
+        ck_assert(hash_text(other) != hash_text(name));
+    }
+}
+END_TEST
+
 START_TEST(a_name_stands_for_one_number)
 {
     struct name_index index = {.ignores_case = _i};
@@ -90,6 +110,7 @@ int main(void)
     tcase_add_test(test, what_was_added_is_found_until_it_is_removed);
     tcase_add_test(test, entries_of_one_code_are_all_there);
     tcase_add_test(test, case_is_folded_where_that_is_asked_for);
+    tcase_add_test(test, every_byte_counts);
     tcase_add_loop_test(test, a_name_stands_for_one_number, 0, 2);
     suite_add_tcase(suite, test);
     return unit_run(suite);

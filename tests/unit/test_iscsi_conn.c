@@ -294,7 +294,7 @@ START_TEST(idle_connections_hold_no_memory)
     memset(output_reserve(&output, 48), 'a', 48);
     output_commit(&output, 48);
     ck_assert_ptr_nonnull(output.open);
-    ck_assert_int_eq(output_send(&output, ends[0]), 0);
+    ck_assert_int_eq(output_send(&output, ends[0], false), 0);
     ck_assert_ptr_null(output.open);
     ck_assert_uint_eq(output.queued + output.count, 0);
     output_free(&output);
@@ -383,6 +383,31 @@ START_TEST(the_last_words_reach_the_peer)
 }
 END_TEST
 
+/* The peer of a connection that the loop never heard of ends soon, or late. */
+START_TEST(what_is_over_in_its_first_turn_ends_with_its_peer)
+{
+    bool is_late = _i;
+
+    send_pings(1);
+    conn_receive(conn);
+    ck_assert_uint_eq(heard.pdus, 1);
+    queue_bytes('a', 48);
+    conn_finish(conn, "said all");
+    turn();
+    if (!is_late)
+        shutdown(peer, SHUT_WR);
+    ev_sleep(0.05);
+    ev_now_update(loop);
+    turn();
+    if (is_late) {
+        ck_assert_ptr_null(heard.closed);
+        shutdown(peer, SHUT_WR);
+        turn();
+    }
+    ck_assert_str_eq(heard.closed, "said all");
+}
+END_TEST
+
 START_TEST(a_peer_that_never_ends_is_left_after_a_moment)
 {
     conn_finish(conn, "said all");
@@ -464,6 +489,7 @@ int main(void)
     tcase_add_test(tests, a_peer_that_never_reads_is_not_read_either);
     tcase_add_test(tests, room_is_told_once_when_the_queue_has_fallen);
     tcase_add_test(tests, the_last_words_reach_the_peer);
+    tcase_add_loop_test(tests, what_is_over_in_its_first_turn_ends_with_its_peer, 0, 2);
     tcase_add_test(tests, a_peer_that_never_ends_is_left_after_a_moment);
     tcase_add_loop_test(tests, a_mute_connection_is_open_and_silent, 0, 2);
     tcase_add_test(tests, held_input_waits);

@@ -308,7 +308,7 @@ START_TEST(long_cdbs_come_in_an_additional_header)
         ck_assert_mem_eq(cdb, bhs + 32, 16);
     if (segments[_i].cdb_length >= 20)
         ck_assert_mem_eq(cdb + 16, "WXYZ", 4);
-    if (segments[_i].cdb_length)
+    if (segments[_i].cdb_length && segments[_i].ahs_length)
         for (size_t i = segments[_i].cdb_length; i < CDB_MAX; i++)
             ck_assert_uint_eq(cdb[i], 0);
     free(ahs);
