@@ -59,7 +59,7 @@ static const char *append_special(struct buffer *buffer, const char *text)
     return text + (length ? length : 1);
 }
 
-static void append_quoted(struct buffer *buffer, const char *text)
+void event_line_write_text(struct buffer *buffer, const char *text)
 {
     buffer_append(buffer, "\"", 1);
     while (*text) {
@@ -81,7 +81,7 @@ static void append_value(struct buffer *buffer, const struct event_field *field)
 
     switch (field->type) {
     case EVENT_TEXT:
-        append_quoted(buffer, field->text);
+        event_line_write_text(buffer, field->text);
         break;
     case EVENT_NUMBER:
         snprintf(number, sizeof(number), "%lld", (long long)field->number);
@@ -101,7 +101,7 @@ void event_line_write(struct buffer *buffer, const struct event_field *fields)
 
     for (; fields->type != EVENT_END; fields++) {
         append_text(buffer, separator);
-        append_quoted(buffer, fields->name);
+        event_line_write_text(buffer, fields->name);
         buffer_append(buffer, ":", 1);
         append_value(buffer, fields);
         separator = ",";
