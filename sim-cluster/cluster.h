@@ -23,7 +23,8 @@ struct target_view {
     uint64_t size;
     int controller, former;
     double moved_at;
-    int64_t changed; /* the generation of the map that said so first */
+    int64_t changed, resized; /* generations of the map: the first that said so, that size */
+    uint64_t controllers;     /* bit n: a map has named node n of the cluster */
 };
 
 enum target_phase {
