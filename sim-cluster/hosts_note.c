@@ -366,3 +366,20 @@ void hosts_note_sessions(struct hosts *hosts, int node, const json_t *sessions)
         path->last_nop_period_ms = number_in(session, "nop_out_last_period_ms");
     }
 }
+
+void hosts_note_session(struct hosts *hosts, int node, const struct event_field *session)
+{
+    const char *name = event_line_text(session, "initiator");
+    const char *target = event_line_text(session, "target");
+    const char *isid = event_line_text(session, "isid");
+    struct host_path *path =
+        name && target && isid ? hosts_find_path(hosts, name, target, isid) : NULL;
+
+    if (!path || path->node != node || path->tsih != event_line_number(session, "tsih") ||
+        path->state != HOST_PATH_OPEN)
+        return;
+    note_habits(path, event_line_number(session, "nop_outs"),
+                event_line_number(session, "nop_out_period_ms"),
+                event_line_number(session, "quiet_ms"));
+    path->last_nop_period_ms = event_line_number(session, "nop_out_last_period_ms");
+}
