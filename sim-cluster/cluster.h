@@ -4,16 +4,16 @@
 
 #include "sim-cluster/cluster_config.h"
 #include "sim-cluster/failover.h"
+#include "target/base/buffer.h"
 #include "target/base/name_index.h"
-
-#include <jansson.h>
 
 struct cluster_node {
     const struct node_config *config; /* borrowed, as all configurations here */
     enum node_state state;
     enum node_stage stage;
-    uint64_t groups;  /* bit n: has a portal in portal group n */
-    json_t *sessions; /* owned: the last known list */
+    uint64_t groups;        /* bit n: has a portal in portal group n */
+    struct buffer sessions; /* owned: the last known ones as `status` tells them, a line each */
+    size_t session_count;
     bool refuses;     /* a fault: it takes nothing over */
     int target_count; /* that it is controller of */
 };

@@ -56,6 +56,12 @@ class Control:
             raise Refusal(line["error"])
         return line
 
+    def sessions(self):
+        """The rows of a node's answer to `sessions`."""
+        number = self.send("sessions")
+        self.reply(number)
+        return [line for line in self.events.lines if line.get("row") == number]
+
     def request(self, request, deadline=DEADLINE, **fields):
         return self.reply(self.send(request, **fields), deadline)
 
