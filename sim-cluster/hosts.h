@@ -86,8 +86,6 @@ void hosts_free(struct hosts *hosts);
 
 /* Takes note of an event (event_line.h); those that say nothing of initiators are ignored. */
 void hosts_note(struct hosts *hosts, const char *line, size_t length);
-/* The sessions of a node as it tells them. */
-void hosts_note_sessions(struct hosts *hosts, int node, const json_t *sessions);
 /* A session of a node as it tells it. */
 void hosts_note_session(struct hosts *hosts, int node, const struct event_field *session);
 
