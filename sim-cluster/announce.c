@@ -74,32 +74,32 @@ static void on_holder_replied(void *owner, json_t *reply, const char *error)
     free(announcement);
 }
 
-/* Many processes have the same map and are sent the same change. */
+/* Many processes are sent the same: the whole map, or what those of floating IPs are told. */
 struct text {
     struct list link;
-    enum map_reader reader;
-    int64_t since;
-    char *json; /* owned */
-    size_t length;
+    struct map_recipient to;
+    struct buffer json;
 };
 
+static bool is_same(const struct map_recipient *a, const struct map_recipient *b)
+{
+    return a->reader == b->reader && a->since == b->since &&
+           (!a->since || a->reader == MAP_FOR_PORTALGROUP || a->node == b->node);
+}
+
 static const struct text *get_text(struct list *texts, const struct cluster *cluster,
-                                   enum map_reader reader, int64_t since)
+                                   const struct map_recipient *to)
 {
     struct text *text;
-    json_t *map;
 
     LIST_FOR_EACH (link, texts) {
         text = container_of(link, struct text, link);
-        if (text->reader == reader && text->since == since)
+        if (is_same(&text->to, to))
             return text;
     }
-    map = map_build_change(cluster, reader, since);
     text = memory_new(sizeof(*text));
-    *text = (struct text){.reader = reader, .since = since};
-    text->json = json_dumps(map, JSON_COMPACT);
-    text->length = strlen(text->json);
-    json_decref(map);
+    text->to = *to;
+    map_write_change(&text->json, cluster, to);
     list_append(texts, &text->link);
     return text;
 }
@@ -110,7 +110,7 @@ static void free_texts(struct list *texts)
         struct text *text = container_of(link, struct text, link);
 
         list_remove(link);
-        free(text->json);
+        buffer_free(&text->json);
         free(text);
     }
 }
@@ -126,7 +126,8 @@ static void send_map(struct node *node, struct process *process, struct list *te
     struct cluster *cluster = &node->supervisor->cluster;
     enum map_reader reader = process->subject ? MAP_FOR_PORTALGROUP : MAP_FOR_TARGET;
     struct announcement *announcement = memory_new(sizeof(*announcement));
-    const struct text *text = get_text(texts, cluster, reader, process->map_sent);
+    const struct map_recipient to = {reader, node->state, map_base(cluster, process->map_sent)};
+    const struct text *text = get_text(texts, cluster, &to);
 
     *announcement = (struct announcement){node, process, cluster->generation};
     node->supervisor->announcing++;
@@ -134,9 +135,9 @@ static void send_map(struct node *node, struct process *process, struct list *te
     process->map_sent = cluster->generation;
     if (reader == MAP_FOR_TARGET)
         node->announced = cluster->generation;
-    process_request_text(process, text->json, text->length, deadline_s(cluster),
-                         reader == MAP_FOR_TARGET ? on_target_replied : on_holder_replied,
-                         announcement);
+    process_request_text(
+        process, buffer_content(&text->json), text->json.length, deadline_s(cluster),
+        reader == MAP_FOR_TARGET ? on_target_replied : on_holder_replied, announcement);
 }
 
 void announce_to_process(struct node *node, struct process *process)

@@ -55,23 +55,37 @@ static bool receive(struct connection *connection, int timeout_ms)
     return true;
 }
 
-json_t *client_read(struct connection *connection, int timeout_ms)
+/* The end of the first line, or NULL. */
+static char *find_newline(struct connection *connection)
 {
-    for (;;) {
-        const char *content = buffer_content(&connection->in);
-        const char *newline =
-            connection->in.length ? memchr(content, '\n', connection->in.length) : NULL;
+    char *content = buffer_content(&connection->in), *newline = NULL;
 
-        if (newline) {
-            size_t length = (size_t)(newline - content) + 1;
-            json_t *message = json_loadb(content, length, 0, NULL);
+    if (connection->in.length > connection->searched)
+        newline = memchr(content + connection->searched, '\n',
+                         connection->in.length - connection->searched);
+    connection->searched = newline ? 0 : connection->in.length;
+    return newline;
+}
 
-            buffer_take(&connection->in, length);
-            return message;
-        }
+char *client_read_line(struct connection *connection, int timeout_ms)
+{
+    char *newline;
+
+    buffer_take(&connection->in, connection->given);
+    connection->given = 0;
+    while (!(newline = find_newline(connection)))
         if (!receive(connection, timeout_ms))
             return NULL;
-    }
+    *newline = '\0';
+    connection->given = (size_t)(newline - buffer_content(&connection->in)) + 1;
+    return buffer_content(&connection->in);
+}
+
+json_t *client_read(struct connection *connection, int timeout_ms)
+{
+    const char *line = client_read_line(connection, timeout_ms);
+
+    return line ? json_loads(line, 0, NULL) : NULL;
 }
 
 static bool send_all(int fd, const char *bytes, size_t length)

@@ -12,6 +12,7 @@ enum { CLIENT_PATIENCE_MS = 5000 };
 struct connection {
     int fd; /* -1: not connected */
     struct buffer in;
+    size_t searched, given; /* bytes of it: without a newline; of the line that was read last */
 };
 
 /* 0 or -errno; -ENOENT and -ECONNREFUSED: no cluster runs there. */
@@ -23,3 +24,5 @@ void client_close(struct connection *connection);
 json_t *client_ask(struct connection *connection, json_t *request, int timeout_ms);
 /* The next line. NULL: the end, or, after `timeout_ms` (-1: never), nothing. */
 json_t *client_read(struct connection *connection, int timeout_ms);
+/* The same as a text, which is borrowed until something else is read, and may be changed. */
+char *client_read_line(struct connection *connection, int timeout_ms);

@@ -46,7 +46,6 @@ void cluster_init(struct cluster *cluster, const struct cluster_config *config)
             .config = &config->nodes[i],
             .state = NODE_DOWN,
             .groups = groups_of_node(config, &config->nodes[i]),
-            .sessions = json_array(),
         };
     for (size_t i = 0; i < config->volume_count; i++)
         cluster->targets[i] = (struct cluster_target){
@@ -70,7 +69,7 @@ void cluster_init(struct cluster *cluster, const struct cluster_config *config)
 void cluster_free(struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->node_count; i++)
-        json_decref(cluster->nodes[i].sessions);
+        buffer_free(&cluster->nodes[i].sessions);
     for (size_t i = 0; i < cluster->target_count; i++)
         free(cluster->targets[i].problem);
     exports_free(cluster);

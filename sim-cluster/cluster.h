@@ -4,16 +4,16 @@
 
 #include "sim-cluster/cluster_config.h"
 #include "sim-cluster/failover.h"
+#include "target/base/buffer.h"
 #include "target/base/name_index.h"
-
-#include <jansson.h>
 
 struct cluster_node {
     const struct node_config *config; /* borrowed, as all configurations here */
     enum node_state state;
     enum node_stage stage;
-    uint64_t groups;  /* bit n: has a portal in portal group n */
-    json_t *sessions; /* owned: the last known list */
+    uint64_t groups;        /* bit n: has a portal in portal group n */
+    struct buffer sessions; /* owned: the last known ones as `status` tells them, a line each */
+    size_t session_count;
     bool refuses;     /* a fault: it takes nothing over */
     int target_count; /* that it is controller of */
 };
@@ -23,7 +23,8 @@ struct target_view {
     uint64_t size;
     int controller, former;
     double moved_at;
-    int64_t changed; /* the generation of the map that said so first */
+    int64_t changed, resized; /* generations of the map: the first that said so, that size */
+    uint64_t controllers;     /* bit n: a map has named node n of the cluster */
 };
 
 enum target_phase {

@@ -66,31 +66,34 @@ static char *reach(struct connection *connection, const struct options *options)
     return NULL;
 }
 
-/* Asks and closes. NULL after a sentence; an owned reply otherwise. */
+/* NULL after a sentence; an owned reply otherwise. */
+static json_t *ask_there(struct connection *connection, json_t *request, int timeout_ms)
+{
+    json_t *reply = client_ask(connection, request, timeout_ms);
+    const char *error = json_string_value(json_object_get(reply, "error"));
+
+    if (reply && !error)
+        return reply;
+    command_fail(memory_copy_text(error ? error : "the cluster went away, or does not answer"));
+    json_decref(reply);
+    return NULL;
+}
+
+/* The same for one question. */
 static json_t *ask(const struct options *options, json_t *request, int timeout_ms)
 {
     struct connection connection;
     char *directory = reach(&connection, options);
-    const char *error;
     json_t *reply;
 
     if (!directory) {
         json_decref(request);
         return NULL;
     }
-    reply = client_ask(&connection, request, timeout_ms);
+    reply = ask_there(&connection, request, timeout_ms);
     client_close(&connection);
     free(directory);
-    if (!reply) {
-        command_fail(memory_copy_text("the cluster went away, or does not answer"));
-        return NULL;
-    }
-    error = json_string_value(json_object_get(reply, "error"));
-    if (!error)
-        return reply;
-    command_fail(memory_copy_text(error));
-    json_decref(reply);
-    return NULL;
+    return reply;
 }
 
 void command_print_json(const json_t *value)
@@ -104,21 +107,48 @@ json_t *command_ask(const struct options *options, json_t *request)
     return ask(options, request, CLIENT_PATIENCE_MS);
 }
 
-int command_status(const struct options *options)
+static int print_status_json(const struct options *options)
 {
-    json_t *reply;
+    json_t *reply = ask(options, json_pack("{s:s}", "request", "status"), CLIENT_PATIENCE_MS);
 
-    if (options->count)
-        return command_refuse("status takes no %s", options->arguments[0]);
-    reply = ask(options, json_pack("{s:s}", "request", "status"), CLIENT_PATIENCE_MS);
     if (!reply)
         return EXIT_FAILED;
-    if (options->is_json)
-        command_print_json(json_object_get(reply, "status"));
-    else
-        tables_print_status(stdout, json_object_get(reply, "status"));
+    command_print_json(json_object_get(reply, "status"));
     json_decref(reply);
     return EXIT_DONE;
+}
+
+static char *next_row(void *owner)
+{
+    return client_read_line(owner, CLIENT_PATIENCE_MS);
+}
+
+static int print_status(const struct options *options)
+{
+    struct connection connection;
+    char *directory = reach(&connection, options);
+    json_t *reply;
+    bool is_whole;
+
+    if (!directory)
+        return EXIT_FAILED;
+    reply = ask_there(&connection, json_pack("{s:s, s:s}", "request", "status", "as", "rows"),
+                      CLIENT_PATIENCE_MS);
+    is_whole = reply &&
+               tables_print_status(stdout, json_object_get(reply, "status"), next_row, &connection);
+    if (reply && !is_whole)
+        command_fail(memory_copy_text("the cluster went away before it had told all"));
+    client_close(&connection);
+    json_decref(reply);
+    free(directory);
+    return is_whole ? EXIT_DONE : EXIT_FAILED;
+}
+
+int command_status(const struct options *options)
+{
+    if (options->count)
+        return command_refuse("status takes no %s", options->arguments[0]);
+    return options->is_json ? print_status_json(options) : print_status(options);
 }
 
 int command_change(const struct options *options, json_t *request, const char *what)

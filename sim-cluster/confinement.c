@@ -2,12 +2,15 @@
 
 #include "sim-cluster/capabilities.h"
 #include "target/base/memory.h"
+#include "target/base/name_index.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,7 +28,7 @@ static const char fallback[] = "nobody";
 
 struct giving {
     const struct confinement *to;
-    const struct cluster_config *config;
+    struct name_index volumes;
     bool is_elsewhere; /* not in the state directory: only what root has made changes hands */
 };
 
@@ -49,13 +52,14 @@ static int give(const struct giving *giving, int directory, const char *name)
     return error;
 }
 
-/* "NAME.img", "NAME.json", "NAME.tokens" ... */
-static bool is_of_volume(const struct cluster_config *config, const char *file)
+/* "NAME.img", "NAME.json", "NAME.tokens" ...; a name may have dots of its own. */
+static bool is_of_volume(const struct name_index *volumes, const char *file)
 {
-    for (size_t i = 0; i < config->volume_count; i++) {
-        size_t length = strlen(config->volumes[i].name);
+    char name[NAME_MAX + 1];
 
-        if (!strncmp(file, config->volumes[i].name, length) && file[length] == '.')
+    for (const char *dot = file; (dot = strchr(dot, '.')); dot++) {
+        snprintf(name, sizeof(name), "%.*s", (int)(dot - file), file);
+        if (name_index_find(volumes, name) >= 0)
             return true;
     }
     return false;
@@ -76,6 +80,13 @@ static int give_whole(const struct giving *giving, int parent, const char *name)
     return error == -ENOTDIR ? give(giving, parent, name) : error;
 }
 
+/* Most are files, and the file system may say so. */
+static int give_either(const struct giving *giving, int parent, const struct dirent *entry)
+{
+    return entry->d_type == DT_REG ? give(giving, parent, entry->d_name)
+                                   : give_whole(giving, parent, entry->d_name);
+}
+
 static int give_volumes(const struct giving *giving, const char *volumes)
 {
     DIR *entries = opendir(volumes);
@@ -84,8 +95,8 @@ static int give_volumes(const struct giving *giving, const char *volumes)
     if (entries && !giving->is_elsewhere)
         error = give(giving, dirfd(entries), ".");
     for (struct dirent *entry; !error && (entry = readdir(entries));)
-        if (is_of_volume(giving->config, entry->d_name))
-            error = give_whole(giving, dirfd(entries), entry->d_name);
+        if (is_of_volume(&giving->volumes, entry->d_name))
+            error = give_either(giving, dirfd(entries), entry);
     if (entries)
         closedir(entries);
     return error;
@@ -164,6 +175,19 @@ char *confinement_decide(struct confinement *confinement, const struct cluster_c
     return NULL;
 }
 
+static int give_all(const struct confinement *to, const struct cluster_config *config,
+                    const char *volumes)
+{
+    struct giving giving = {.to = to, .is_elsewhere = is_link(volumes)};
+    int error;
+
+    for (size_t i = 0; i < config->volume_count; i++)
+        name_index_add(&giving.volumes, config->volumes[i].name, i);
+    error = give_volumes(&giving, volumes);
+    name_index_free(&giving.volumes);
+    return error;
+}
+
 char *confinement_prepare(struct confinement *confinement, const struct cluster_config *config,
                           const char *directory)
 {
@@ -171,8 +195,7 @@ char *confinement_prepare(struct confinement *confinement, const struct cluster_
     char *wrong = confinement_decide(confinement, config, volumes);
     /* Root without capabilities cannot open what belongs to others either. */
     bool is_root = confinement->is_on && !geteuid();
-    const struct giving giving = {confinement, config, is_link(volumes)};
-    int error = !wrong && is_root ? give_volumes(&giving, volumes) : 0;
+    int error = !wrong && is_root ? give_all(confinement, config, volumes) : 0;
 
     if (error && (config->user || error == -EMLINK))
         wrong = explain(confinement, volumes, error);

@@ -4,6 +4,7 @@
  * long are forgotten before those that are there. Times are unix times, seconds. */
 #pragma once
 
+#include "target/base/event.h"
 #include "target/base/hash.h"
 #include "target/base/list.h"
 
@@ -85,8 +86,8 @@ void hosts_free(struct hosts *hosts);
 
 /* Takes note of an event (event_line.h); those that say nothing of initiators are ignored. */
 void hosts_note(struct hosts *hosts, const char *line, size_t length);
-/* The sessions of a node as it tells them. */
-void hosts_note_sessions(struct hosts *hosts, int node, const json_t *sessions);
+/* A session of a node as it tells it. */
+void hosts_note_session(struct hosts *hosts, int node, const struct event_field *session);
 
 /* For the one who takes notes: what is there, or new. */
 struct host_record *hosts_get(struct hosts *hosts, const char *name, double now);

@@ -337,32 +337,19 @@ void hosts_note(struct hosts *hosts, const char *line, size_t length)
     }
 }
 
-static const char *text_in(const json_t *session, const char *key)
+void hosts_note_session(struct hosts *hosts, int node, const struct event_field *session)
 {
-    return json_string_value(json_object_get(session, key));
-}
+    const char *name = event_line_text(session, "initiator");
+    const char *target = event_line_text(session, "target");
+    const char *isid = event_line_text(session, "isid");
+    struct host_path *path =
+        name && target && isid ? hosts_find_path(hosts, name, target, isid) : NULL;
 
-static int64_t number_in(const json_t *session, const char *key)
-{
-    return json_integer_value(json_object_get(session, key));
-}
-
-void hosts_note_sessions(struct hosts *hosts, int node, const json_t *sessions)
-{
-    size_t index;
-    json_t *session;
-
-    json_array_foreach ((json_t *)sessions, index, session) {
-        const char *name = text_in(session, "initiator"), *target = text_in(session, "target");
-        const char *isid = text_in(session, "isid");
-        struct host_path *path =
-            name && target && isid ? hosts_find_path(hosts, name, target, isid) : NULL;
-
-        if (!path || path->node != node || path->tsih != number_in(session, "tsih") ||
-            path->state != HOST_PATH_OPEN)
-            continue;
-        note_habits(path, number_in(session, "nop_outs"), number_in(session, "nop_out_period_ms"),
-                    number_in(session, "quiet_ms"));
-        path->last_nop_period_ms = number_in(session, "nop_out_last_period_ms");
-    }
+    if (!path || path->node != node || path->tsih != event_line_number(session, "tsih") ||
+        path->state != HOST_PATH_OPEN)
+        return;
+    note_habits(path, event_line_number(session, "nop_outs"),
+                event_line_number(session, "nop_out_period_ms"),
+                event_line_number(session, "quiet_ms"));
+    path->last_nop_period_ms = event_line_number(session, "nop_out_last_period_ms");
 }

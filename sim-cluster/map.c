@@ -1,5 +1,12 @@
 #include "sim-cluster/map.h"
 
+#include "sim-cluster/map_exports.h"
+#include "target/base/event_line.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 json_t *map_node(int number)
 {
     return number ? json_integer(number) : json_null();
@@ -108,55 +115,62 @@ static struct target_view view_of(const struct cluster_target *target, enum map_
     };
 }
 
+static void append_json(struct buffer *out, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+
+    buffer_append_text(out, text);
+    free(text);
+    json_decref(json);
+}
+
+/* Goes on with the object that was written last. */
+static void append_moved(struct buffer *out, double moved_at)
+{
+    char text[48];
+
+    if (moved_at <= 0)
+        return;
+    out->length--;
+    snprintf(text, sizeof(text), ",\"moved\":%.6f}", moved_at);
+    buffer_append_text(out, text);
+}
+
 /* Of a change; what is not said is none. */
-static json_t *describe_view(const struct cluster_target *target, enum map_reader reader)
+static void write_view(struct buffer *out, const struct cluster_target *target,
+                       enum map_reader reader)
 {
     struct target_view view = view_of(target, reader);
-    json_t *json = json_pack("{s:s, s:I, s:o}", "name", target->config->target, "size",
-                             (json_int_t)view.size, "controller", map_node(view.controller));
+    const struct event_field fields[] = {
+        text("name", target->config->target),
+        number("size", (int64_t)view.size),
+        number("controller", view.controller),
+        number("former", view.former),
+        {0},
+    };
 
-    if (view.former)
-        json_object_set_new(json, "former", map_node(view.former));
-    if (view.moved_at > 0)
-        json_object_set_new(json, "moved", json_real(view.moved_at));
-    return json;
+    event_line_write(out, fields);
+    append_moved(out, view.moved_at);
 }
 
-static json_t *describe_target(const struct cluster_target *target, enum map_reader reader)
+static bool is_named_as_volume(const struct cluster *cluster, const struct volume_config *volume)
 {
-    const struct volume_config *volume = target->config;
-    json_t *json = describe_view(target, reader);
+    size_t length = strlen(cluster->config->base_name);
 
-    json_object_set_new(json, "volume", json_string(volume->name));
-    json_object_set_new(json, "block_size", json_integer(volume->block_size));
-    if (volume->is_read_only)
-        json_object_set_new(json, "read_only", json_true());
-    if (!volume->is_thin)
-        json_object_set_new(json, "thin", json_false());
-    if (volume->is_removable)
-        json_object_set_new(json, "removable", json_true());
-    if (volume->pool)
-        json_object_set_new(json, "pool", json_string(volume->pool));
-    return json;
+    return !strncmp(volume->target, cluster->config->base_name, length) &&
+           volume->target[length] == ':' && !strcmp(volume->target + length + 1, volume->name);
 }
 
-static json_t *targets(const struct cluster *cluster, enum map_reader reader)
+static bool is_same_pool(const char *a, const char *b)
 {
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cluster->target_count; i++)
-        json_array_append_new(list, describe_target(&cluster->targets[i], reader));
-    return list;
+    return a == b || (a && b && !strcmp(a, b));
 }
 
-static json_t *changed_targets(const struct cluster *cluster, enum map_reader reader, int64_t since)
+static bool is_same_volume(const struct volume_config *a, const struct volume_config *b)
 {
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cluster->target_count; i++)
-        if (cluster->targets[i].views[reader].changed > since)
-            json_array_append_new(list, describe_view(&cluster->targets[i], reader));
-    return list;
+    return a->block_size == b->block_size && a->is_read_only == b->is_read_only &&
+           a->is_thin == b->is_thin && a->is_removable == b->is_removable &&
+           is_same_pool(a->pool, b->pool);
 }
 
 static bool is_same_view(const struct target_view *a, const struct target_view *b)
@@ -165,20 +179,124 @@ static bool is_same_view(const struct target_view *a, const struct target_view *
            a->moved_at == b->moved_at;
 }
 
+/* The end of the targets from `first` on that differ by name only. */
+static size_t end_of_run(const struct cluster *cluster, size_t first, enum map_reader reader)
+{
+    struct target_view view = view_of(&cluster->targets[first], reader);
+    const struct volume_config *volume = cluster->targets[first].config;
+    bool is_named = is_named_as_volume(cluster, volume);
+    size_t end = first + 1;
+
+    for (; end < cluster->target_count; end++) {
+        struct target_view next = view_of(&cluster->targets[end], reader);
+        const struct volume_config *other = cluster->targets[end].config;
+
+        if (!is_same_view(&view, &next) || !is_same_volume(volume, other) ||
+            is_named_as_volume(cluster, other) != is_named)
+            break;
+    }
+    return end;
+}
+
+static void write_names(struct buffer *out, const struct cluster *cluster, size_t first, size_t end,
+                        bool of_volumes)
+{
+    buffer_append_text(out, of_volumes ? ",\"volumes\":" : ",\"names\":");
+    for (size_t i = first; i < end; i++) {
+        const struct volume_config *volume = cluster->targets[i].config;
+
+        buffer_append(out, i == first ? "[" : ",", 1);
+        event_line_write_text(out, of_volumes ? volume->name : volume->target);
+    }
+    buffer_append_text(out, "]");
+}
+
+/* What they have in common, and their names: every process reads those of thousands. */
+static void write_run(struct buffer *out, const struct cluster *cluster, size_t first, size_t end,
+                      enum map_reader reader)
+{
+    const struct volume_config *volume = cluster->targets[first].config;
+    struct target_view view = view_of(&cluster->targets[first], reader);
+    const struct event_field fields[] = {
+        number("size", (int64_t)view.size),
+        number("block_size", volume->block_size),
+        number("controller", view.controller),
+        number("former", view.former),
+        flag("read_only", volume->is_read_only),
+        flag("thin", volume->is_thin),
+        flag("removable", volume->is_removable),
+        text("pool", volume->pool),
+        {0},
+    };
+
+    event_line_write(out, fields);
+    append_moved(out, view.moved_at);
+    out->length--; /* more members follow */
+    write_names(out, cluster, first, end, true);
+    if (!is_named_as_volume(cluster, volume))
+        write_names(out, cluster, first, end, false);
+    buffer_append_text(out, "}");
+}
+
+static void write_targets(struct buffer *out, const struct cluster *cluster, enum map_reader reader)
+{
+    for (size_t i = 0, end; i < cluster->target_count; i = end) {
+        end = end_of_run(cluster, i, reader);
+        if (i)
+            buffer_append_text(out, ",");
+        write_run(out, cluster, i, end, reader);
+    }
+}
+
+static uint64_t bit_of(const struct cluster *cluster, const struct cluster_node *node)
+{
+    return node ? UINT64_C(1) << (node - cluster->nodes) : 0;
+}
+
+/* Which node has a volume open is nothing to the others. */
+static bool is_news(const struct target_view *view, const struct map_recipient *to, uint64_t node)
+{
+    if (view->changed <= to->since)
+        return false;
+    return to->reader == MAP_FOR_PORTALGROUP || view->resized > to->since ||
+           (view->controllers & node);
+}
+
+static void write_changed_targets(struct buffer *out, const struct cluster *cluster,
+                                  const struct map_recipient *to)
+{
+    uint64_t node = bit_of(cluster, to->node);
+    const char *separator = "";
+
+    for (size_t i = 0; i < cluster->target_count; i++) {
+        const struct cluster_target *target = &cluster->targets[i];
+
+        if (!is_news(&target->views[to->reader], to, node))
+            continue;
+        buffer_append_text(out, separator);
+        write_view(out, target, to->reader);
+        separator = ",";
+    }
+}
+
+static void stamp(struct cluster *cluster, struct cluster_target *target, enum map_reader reader)
+{
+    struct target_view *last = &target->views[reader], view = view_of(target, reader);
+
+    if (is_same_view(&view, last))
+        return;
+    view.changed = cluster->generation;
+    view.resized = view.size == last->size ? last->resized : cluster->generation;
+    view.controllers =
+        last->controllers | bit_of(cluster, cluster_find_node(cluster, view.controller));
+    *last = view;
+}
+
 void map_stamp(struct cluster *cluster)
 {
-    for (size_t i = 0; i < cluster->target_count; i++) {
-        struct cluster_target *target = &cluster->targets[i];
-
-        for (enum map_reader reader = MAP_FOR_TARGET; reader <= MAP_FOR_PORTALGROUP; reader++) {
-            struct target_view view = view_of(target, reader);
-
-            if (is_same_view(&view, &target->views[reader]))
-                continue;
-            view.changed = cluster->generation;
-            target->views[reader] = view;
-        }
-    }
+    for (size_t i = 0; i < cluster->target_count; i++)
+        for (enum map_reader reader = MAP_FOR_TARGET; reader <= MAP_FOR_PORTALGROUP; reader++)
+            stamp(cluster, &cluster->targets[i], reader);
 }
 
 static void set_chap(json_t *initiator, const char *key, const struct chap_config *chap)
@@ -212,30 +330,6 @@ static json_t *initiators(const struct cluster *cluster)
     return list;
 }
 
-static json_t *export_of(const struct cluster *cluster, const struct cluster_target *target,
-                         int group)
-{
-    json_t *names = json_array();
-
-    for (int i = target->last_export; i >= 0; i = cluster->exports[i].next)
-        if (cluster->exports[i].group == group)
-            json_array_insert_new(names, 0, json_string(cluster->exports[i].initiator));
-    return json_pack("{s:s, s:s, s:o}", "target", target->config->target, "portal_group",
-                     cluster->groups[group].config->name, "initiators", names);
-}
-
-/* One for each target and portal group, with all its initiators. */
-static json_t *exports(const struct cluster *cluster)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cluster->target_count; i++)
-        for (size_t j = 0; j < cluster->config->portal_group_count; j++)
-            if (cluster->targets[i].groups & UINT64_C(1) << j)
-                json_array_append_new(list, export_of(cluster, &cluster->targets[i], (int)j));
-    return list;
-}
-
 static json_t *pools(const struct cluster *cluster)
 {
     json_t *list = json_array();
@@ -245,21 +339,37 @@ static json_t *pools(const struct cluster *cluster)
     return list;
 }
 
-json_t *map_build(const struct cluster *cluster, enum map_reader reader)
+void map_write(struct buffer *out, const struct cluster *cluster, enum map_reader reader)
 {
-    return json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "request", "map", "generation",
-                     (json_int_t)cluster->generation, "base_name", cluster->config->base_name,
-                     "pools", pools(cluster), "portal_groups", portal_groups(cluster), "targets",
-                     targets(cluster, reader), "initiators", initiators(cluster), "exports",
-                     exports(cluster));
+    append_json(out, json_pack("{s:s, s:I, s:s, s:o, s:o, s:o}", "request", "map", "generation",
+                               (json_int_t)cluster->generation, "base_name",
+                               cluster->config->base_name, "pools", pools(cluster), "portal_groups",
+                               portal_groups(cluster), "initiators", initiators(cluster)));
+    out->length--; /* more members follow */
+    buffer_append_text(out, ",\"targets\":[");
+    write_targets(out, cluster, reader);
+    buffer_append_text(out, "],\"exports\":[");
+    map_write_exports(out, cluster);
+    buffer_append_text(out, "]}");
 }
 
-json_t *map_build_change(const struct cluster *cluster, enum map_reader reader, int64_t since)
+int64_t map_base(const struct cluster *cluster, int64_t generation)
 {
-    if (!since || since < cluster->exports_changed)
-        return map_build(cluster, reader);
-    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "request", "map", "generation",
-                     (json_int_t)cluster->generation, "base", (json_int_t)since, "pools",
-                     pools(cluster), "portal_groups", changed_groups(cluster), "targets",
-                     changed_targets(cluster, reader, since));
+    return generation < cluster->exports_changed ? 0 : generation;
+}
+
+void map_write_change(struct buffer *out, const struct cluster *cluster,
+                      const struct map_recipient *to)
+{
+    if (!map_base(cluster, to->since)) {
+        map_write(out, cluster, to->reader);
+        return;
+    }
+    append_json(out, json_pack("{s:s, s:I, s:I, s:o, s:o}", "request", "map", "generation",
+                               (json_int_t)cluster->generation, "base", (json_int_t)to->since,
+                               "pools", pools(cluster), "portal_groups", changed_groups(cluster)));
+    out->length--;
+    buffer_append_text(out, ",\"targets\":[");
+    write_changed_targets(out, cluster, to);
+    buffer_append_text(out, "]}");
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim-cluster/cluster.h"
+#include "target/base/buffer.h"
 
 #include <jansson.h>
 
@@ -9,12 +10,23 @@
  * floating IP's process is told who serves, once it does. */
 enum map_reader { MAP_FOR_TARGET, MAP_FOR_PORTALGROUP };
 
-/* An owned `map` request, without an id. */
-json_t *map_build(const struct cluster *cluster, enum map_reader reader);
+/* Appends a `map` request, without an id: a JSON object. */
+void map_write(struct buffer *out, const struct cluster *cluster, enum map_reader reader);
 
-/* What differs from the map of generation `since`, for one who has that; all of it when it must be:
- * `since` 0, or other exports. */
-json_t *map_build_change(const struct cluster *cluster, enum map_reader reader, int64_t since);
+/* The generation of a map if there can be a change of it, without other exports; 0: there can not.
+ */
+int64_t map_base(const struct cluster *cluster, int64_t generation);
+
+/* A process, and the generation of the map that it has; 0: none. */
+struct map_recipient {
+    enum map_reader reader;
+    const struct cluster_node *node; /* borrowed: whose it is */
+    int64_t since;
+};
+
+/* Appends what differs for the process from the map that it has; all of it without such a base. */
+void map_write_change(struct buffer *out, const struct cluster *cluster,
+                      const struct map_recipient *to);
 /* A new generation begins: notes which targets differ from the one before. */
 void map_stamp(struct cluster *cluster);
 

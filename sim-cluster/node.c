@@ -66,8 +66,8 @@ static void go_dark(struct node *node)
 
 static void forget_sessions(struct node *node)
 {
-    json_decref(node->state->sessions);
-    node->state->sessions = json_array();
+    buffer_free(&node->state->sessions);
+    node->state->session_count = 0;
 }
 
 void node_finish_fencing(struct node *node)
@@ -287,5 +287,6 @@ void node_free(struct node *node)
     ev_timer_stop(node->supervisor->loop, &node->detect);
     ev_timer_stop(node->supervisor->loop, &node->power);
     ev_timer_stop(node->supervisor->loop, &node->settled);
+    buffer_free(&node->gathered);
     free(node->why);
 }

@@ -18,6 +18,11 @@ json_t *pending_error(const char *format, ...)
     return json_pack("{s:s}", "error", sentence);
 }
 
+json_t *pending_answered(void)
+{
+    return json_null();
+}
+
 json_t *pending_done(const struct supervisor *supervisor, const struct pending *pending)
 {
     int64_t duration_ms = (int64_t)((ev_now(supervisor->loop) - pending->begun) * 1000);
@@ -38,7 +43,7 @@ void pending_add(struct supervisor *supervisor, const struct pending *pending, d
 static void answer(struct pending *pending, json_t *reply)
 {
     list_remove(&pending->link);
-    if (pending->client)
+    if (pending->client && !json_is_null(reply))
         control_send(pending->client, reply);
     else
         json_decref(reply);

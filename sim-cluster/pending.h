@@ -32,4 +32,6 @@ void pending_forget(struct supervisor *supervisor, const struct control *client)
 
 /* Replies: {"ok":true,...} and {"error":"..."}. */
 json_t *pending_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Instead of one: its client has been sent it. */
+json_t *pending_answered(void);
 json_t *pending_done(const struct supervisor *supervisor, const struct pending *pending);

@@ -1,5 +1,6 @@
 #include "sim-cluster/process.h"
 
+#include "target/base/child.h"
 #include "target/base/control.h"
 #include "target/base/event_line.h"
 #include "target/base/fault_counts.h"
@@ -39,8 +40,9 @@ struct request {
     struct ev_loop *loop;
     json_int_t id;
     ev_timer deadline;
-    process_replied *on_replied; /* may be NULL */
-    void *owner;                 /* borrowed */
+    process_row *on_row; /* may be NULL, as the next */
+    process_replied *on_replied;
+    void *owner; /* borrowed */
 };
 
 static void finish(struct request *request, json_t *reply, const char *error)
@@ -66,33 +68,59 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     finish(container_of(timer, struct request, deadline), NULL, "did not answer in time");
 }
 
-/* Events are passed on as they are. */
+static struct request *find_request(const struct process_internals *internals, json_int_t id)
+{
+    LIST_FOR_EACH (node, &internals->requests) {
+        struct request *request = container_of(node, struct request, link);
+
+        if (request->id == id)
+            return request;
+    }
+    return NULL;
+}
+
+static bool begins(const char *line, size_t length, const char *with)
+{
+    size_t begin = strlen(with);
+
+    return length >= begin && !memcmp(line, with, begin);
+}
+
+/* Of a request that is still waited for. */
+static void pass_row(const struct process_internals *internals, const char *line, size_t length)
+{
+    json_int_t id = strtoll(line + sizeof(CHILD_ROW_BEGIN) - 1, NULL, 10); /* a newline follows */
+    const struct request *request = find_request(internals, id);
+
+    if (request && request->on_row)
+        request->on_row(request->owner, line, length);
+}
+
+/* Events and rows are passed on as they are. */
 static bool on_line(void *owner, const char *line, size_t length)
 {
     struct process_internals *internals = owner;
-    size_t begin = sizeof(EVENT_LINE_BEGIN) - 1;
+    bool is_event = begins(line, length, EVENT_LINE_BEGIN);
 
-    if (length < begin || memcmp(line, EVENT_LINE_BEGIN, begin))
+    if (!is_event && !begins(line, length, CHILD_ROW_BEGIN))
         return false;
     internals->process.heard_at = ev_now(internals->loop);
-    internals->watch.on_event(internals->watch.owner, line, length);
+    if (is_event)
+        internals->watch.on_event(internals->watch.owner, line, length);
+    else
+        pass_row(internals, line, length);
     return true;
 }
 
 static void on_message(void *owner, json_t *message)
 {
     struct process_internals *internals = owner;
-    json_t *id = json_object_get(message, "id");
+    struct request *request =
+        find_request(internals, json_integer_value(json_object_get(message, "id")));
 
     internals->process.heard_at = ev_now(internals->loop);
-    LIST_FOR_EACH (node, &internals->requests) {
-        struct request *request = container_of(node, struct request, link);
-
-        if (request->id == json_integer_value(id)) {
-            finish(request, message, NULL);
-            return;
-        }
-    }
+    if (request)
+        finish(request, message, NULL);
 }
 
 /* It has ended when it is reaped and everything it said is read. */
@@ -241,8 +269,8 @@ void process_free(struct process *process)
     free(internals);
 }
 
-static json_int_t begin_request(struct process *process, double deadline_s,
-                                process_replied *on_replied, void *owner)
+static struct request *begin_request(struct process *process, double deadline_s,
+                                     process_replied *on_replied, void *owner)
 {
     struct process_internals *internals = process->internals;
     struct request *request = memory_new(sizeof(*request));
@@ -254,19 +282,26 @@ static json_int_t begin_request(struct process *process, double deadline_s,
     ev_timer_init(&request->deadline, on_deadline, deadline_s, 0);
     ev_timer_start(internals->loop, &request->deadline);
     list_append(&internals->requests, &request->link);
-    return request->id;
+    return request;
+}
+
+void process_request_rows(struct process *process, json_t *message, double deadline_s,
+                          process_row *on_row, process_replied *on_replied, void *owner)
+{
+    struct request *request = begin_request(process, deadline_s, on_replied, owner);
+
+    request->on_row = on_row;
+    json_object_set_new(message, "id", json_integer(request->id));
+    if (process->internals->control)
+        control_send(process->internals->control, message);
+    else
+        json_decref(message); /* it is about to end, and that answers */
 }
 
 void process_request(struct process *process, json_t *message, double deadline_s,
                      process_replied *on_replied, void *owner)
 {
-    json_int_t id = begin_request(process, deadline_s, on_replied, owner);
-
-    json_object_set_new(message, "id", json_integer(id));
-    if (process->internals->control)
-        control_send(process->internals->control, message);
-    else
-        json_decref(message); /* it is about to end, and that answers */
+    process_request_rows(process, message, deadline_s, NULL, on_replied, owner);
 }
 
 void process_request_text(struct process *process, const char *text, size_t length,
@@ -275,7 +310,7 @@ void process_request_text(struct process *process, const char *text, size_t leng
     struct control *control = process->internals->control;
     char id[32];
     int id_length = snprintf(id, sizeof(id), "{\"id\":%lld,",
-                             (long long)begin_request(process, deadline_s, on_replied, owner));
+                             (long long)begin_request(process, deadline_s, on_replied, owner)->id);
 
     if (!control)
         return;

@@ -62,6 +62,11 @@ void process_free(struct process *process);
 void process_request(struct process *process, json_t *request, double deadline_s,
                      process_replied *on_replied, void *owner);
 
+/* The same for a request whose answer has rows (child.h): `on_row` sees each before the reply. */
+typedef void process_row(void *owner, const char *line, size_t length);
+void process_request_rows(struct process *process, json_t *request, double deadline_s,
+                          process_row *on_row, process_replied *on_replied, void *owner);
+
 /* The same for a request that many are sent: the text of a JSON object without an id. */
 void process_request_text(struct process *process, const char *text, size_t length,
                           double deadline_s, process_replied *on_replied, void *owner);

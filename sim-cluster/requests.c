@@ -3,92 +3,18 @@
 #include "sim-cluster/change_requests.h"
 #include "sim-cluster/fault_requests.h"
 #include "sim-cluster/heal.h"
-#include "sim-cluster/host_report.h"
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "sim-cluster/node_verbs.h"
 #include "sim-cluster/pending.h"
 #include "sim-cluster/server.h"
 #include "sim-cluster/status.h"
+#include "sim-cluster/status_requests.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSIONS_DEADLINE_S 0.05
-#define STATUS_DEADLINE_S 0.5
 #define MOVE_MARGIN_S 20.0
-
-/* ---- status ---- */
-
-static void on_sessions(void *owner, json_t *reply, const char *error)
-{
-    struct node *node = owner;
-    json_t *sessions = error ? NULL : json_object_get(reply, "sessions");
-
-    node->asked_sessions--;
-    if (!json_is_array(sessions))
-        return; /* the last known list stays */
-    json_decref(node->state->sessions);
-    node->state->sessions = json_incref(sessions);
-    hosts_note_sessions(&node->supervisor->hosts, node->state->config->number, sessions);
-}
-
-static bool is_asking(const struct supervisor *supervisor)
-{
-    for (size_t i = 0; i < supervisor->cluster.node_count; i++)
-        if (supervisor->nodes[i].asked_sessions)
-            return true;
-    return false;
-}
-
-static json_t *check_status(struct supervisor *supervisor, const struct pending *pending)
-{
-    (void)pending;
-    if (is_asking(supervisor))
-        return NULL;
-    return json_pack("{s:b, s:o}", "ok", 1, "status", status_build(&supervisor->cluster));
-}
-
-static json_t *check_hosts(struct supervisor *supervisor, const struct pending *pending)
-{
-    (void)pending;
-    if (is_asking(supervisor))
-        return NULL;
-    return json_pack("{s:b, s:o}", "ok", 1, "hosts",
-                     host_report(&supervisor->hosts, &supervisor->cluster));
-}
-
-/* The nodes that can are asked for their sessions first; then `check` answers. */
-static void ask_sessions(struct client *client, pending_check *check)
-{
-    struct supervisor *supervisor = client->server->supervisor;
-
-    for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
-        struct node *node = &supervisor->nodes[i];
-
-        if (!node->target || !moves_can_leave(node))
-            continue;
-        node->asked_sessions++;
-        process_request(node->target, json_pack("{s:s}", "request", "sessions"),
-                        SESSIONS_DEADLINE_S, on_sessions, node);
-    }
-    pending_add(supervisor, &(struct pending){.client = client->control, .check = check},
-                STATUS_DEADLINE_S);
-}
-
-static json_t *answer_status(struct client *client, json_t *message)
-{
-    (void)message;
-    ask_sessions(client, check_status);
-    return NULL;
-}
-
-static json_t *answer_hosts(struct client *client, json_t *message)
-{
-    (void)message;
-    ask_sessions(client, check_hosts);
-    return NULL;
-}
 
 /* ---- moves ---- */
 
@@ -261,8 +187,8 @@ static const struct {
     const char *name;
     request_answer *answer;
 } requests[] = {
-    { "status",         answer_status },
-    { "hosts",          answer_hosts },
+    { "status",         status_answer },
+    { "hosts",          status_answer_hosts },
     { "node",           answer_node },
     { "target",         answer_target },
     { "floating-ip",    answer_floating_ip },

@@ -1,23 +1,26 @@
 #include "sim-cluster/status.h"
 
 #include "sim-cluster/map.h"
+#include "target/base/event_line.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *nodes(const struct cluster *cluster)
 {
+    int targets[CLUSTER_NODE_NUMBER_MAX + 1] = {0}; /* published on each; 0: on none */
     json_t *list = json_array();
 
+    for (size_t i = 0; i < cluster->target_count; i++)
+        targets[cluster_published_controller(&cluster->targets[i])]++;
     for (size_t i = 0; i < cluster->node_count; i++) {
         const struct cluster_node *node = &cluster->nodes[i];
-        int targets = 0;
+        int number = node->config->number;
 
-        for (size_t j = 0; j < cluster->target_count; j++)
-            targets += cluster_published_controller(&cluster->targets[j]) == node->config->number;
         json_array_append_new(list,
-                              json_pack("{s:i, s:s, s:i, s:i}", "node", node->config->number,
-                                        "state", node_state_names[node->state], "targets", targets,
-                                        "sessions", (int)json_array_size(node->sessions)));
+                              json_pack("{s:i, s:s, s:i, s:i}", "node", number, "state",
+                                        node_state_names[node->state], "targets", targets[number],
+                                        "sessions", (int)node->session_count));
     }
     return list;
 }
@@ -78,26 +81,6 @@ static json_t *portal_groups(const struct cluster *cluster)
     return list;
 }
 
-static json_t *targets(const struct cluster *cluster)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cluster->target_count; i++) {
-        const struct cluster_target *target = &cluster->targets[i];
-        const struct volume_config *volume = target->config;
-
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:I, s:i, s:b, s:b, s:b, s:s?, s:o, s:s?}", "name",
-                      volume->target, "volume", volume->name, "size", (json_int_t)target->size,
-                      "block_size", volume->block_size, "read_only", volume->is_read_only, "thin",
-                      volume->is_thin, "removable", volume->is_removable, "pool", volume->pool,
-                      "controller", map_node(cluster_published_controller(target)), "problem",
-                      target->problem));
-    }
-    return list;
-}
-
 static json_t *initiators(const struct cluster_config *config)
 {
     json_t *list = json_array();
@@ -121,21 +104,6 @@ static json_t *initiators(const struct cluster_config *config)
     return list;
 }
 
-static json_t *exports(const struct cluster *cluster)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cluster->export_count; i++) {
-        const struct cluster_export *export = &cluster->exports[i];
-
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s}", "initiator", export->initiator,
-                                        "portal_group", cluster->groups[export->group].config->name,
-                                        "target", cluster->targets[export->target].config->target));
-    }
-    return list;
-}
-
 static json_t *pools(const struct cluster *cluster)
 {
     json_t *list = json_array();
@@ -145,36 +113,145 @@ static json_t *pools(const struct cluster *cluster)
     return list;
 }
 
-static json_t *sessions(const struct cluster *cluster)
+/* Without what there are thousands of. */
+static json_t *head(const struct cluster *cluster)
 {
-    static const char *const fields[] = {"initiator", "isid",  "target",   "node",     "portal",
-                                         "peer",      "since", "commands", "bytes_in", "bytes_out"};
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cluster->node_count; i++) {
-        const struct cluster_node *node = &cluster->nodes[i];
-        size_t index;
-        json_t *known;
-
-        json_array_foreach (node->sessions, index, known) {
-            json_t *session = json_object();
-
-            json_object_set_new(known, "node", json_integer(node->config->number));
-            for (size_t j = 0; j < sizeof(fields) / sizeof(*fields); j++)
-                json_object_set(session, fields[j], json_object_get(known, fields[j]));
-            json_array_append_new(list, session);
-        }
-    }
-    return list;
+    return json_pack("{s:s, s:I, s:o, s:o, s:o}", "cluster", cluster->config->name, "generation",
+                     (json_int_t)cluster->generation, "nodes", nodes(cluster), "portal_groups",
+                     portal_groups(cluster), "pools", pools(cluster));
 }
 
-json_t *status_build(const struct cluster *cluster)
+/* Takes it. */
+static void append_json(struct buffer *out, json_t *json)
 {
-    return json_pack(
-        "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "cluster", cluster->config->name,
-        "generation", (json_int_t)cluster->generation, "nodes", nodes(cluster), "portal_groups",
-        portal_groups(cluster), "pools", pools(cluster), "targets", targets(cluster), "initiators",
-        initiators(cluster->config), "exports", exports(cluster), "sessions", sessions(cluster));
+    char *text = json_dumps(json, JSON_COMPACT);
+
+    buffer_append_text(out, text);
+    free(text);
+    json_decref(json);
+}
+
+static struct event_field node_field(const char *name, int node)
+{
+    return node ? number(name, node) : text(name, NULL);
+}
+
+static void write_target(struct buffer *out, const struct cluster *cluster, size_t index)
+{
+    const struct cluster_target *target = &cluster->targets[index];
+    const struct volume_config *volume = target->config;
+    const struct event_field fields[] = {
+        text("name", volume->target),
+        text("volume", volume->name),
+        number("size", (int64_t)target->size),
+        number("block_size", volume->block_size),
+        flag("read_only", volume->is_read_only),
+        flag("thin", volume->is_thin),
+        flag("removable", volume->is_removable),
+        text("pool", volume->pool),
+        node_field("controller", cluster_published_controller(target)),
+        text("problem", target->problem),
+        {0},
+    };
+
+    event_line_write(out, fields);
+}
+
+static void write_export(struct buffer *out, const struct cluster *cluster, size_t index)
+{
+    const struct cluster_export *export = &cluster->exports[index];
+    const struct event_field fields[] = {
+        text("initiator", export->initiator),
+        text("portal_group", cluster->groups[export->group].config->name),
+        text("target", cluster->targets[export->target].config->target),
+        {0},
+    };
+
+    event_line_write(out, fields);
+}
+
+static void write_list(struct buffer *out, const struct cluster *cluster, size_t count,
+                       void (*write)(struct buffer *out, const struct cluster *cluster,
+                                     size_t index))
+{
+    for (size_t i = 0; i < count; i++) {
+        buffer_append(out, i ? "," : "[", 1);
+        write(out, cluster, i);
+    }
+    buffer_append_text(out, count ? "]" : "[]");
+}
+
+/* Lines are made elements. */
+static void write_sessions(struct buffer *out, const struct cluster *cluster)
+{
+    const char *separator = "[";
+
+    for (size_t i = 0; i < cluster->node_count; i++) {
+        const struct buffer *lines = &cluster->nodes[i].sessions;
+        size_t at = out->length + 1;
+
+        if (!lines->length)
+            continue;
+        buffer_append(out, separator, 1);
+        buffer_append(out, buffer_content(lines), lines->length - 1);
+        for (char *end; (end = memchr(buffer_content(out) + at, '\n', out->length - at));
+             at = (size_t)(end - buffer_content(out)))
+            *end = ',';
+        separator = ",";
+    }
+    buffer_append_text(out, *separator == '[' ? "[]" : "]");
+}
+
+void status_write(struct buffer *out, const struct cluster *cluster)
+{
+    append_json(out, head(cluster));
+    out->length--; /* more members follow */
+    buffer_append_text(out, ",\"targets\":");
+    write_list(out, cluster, cluster->target_count, write_target);
+    buffer_append_text(out, ",\"initiators\":");
+    append_json(out, initiators(cluster->config));
+    buffer_append_text(out, ",\"exports\":");
+    write_list(out, cluster, cluster->export_count, write_export);
+    buffer_append_text(out, ",\"sessions\":");
+    write_sessions(out, cluster);
+    buffer_append_text(out, "}");
+}
+
+void status_write_head(struct buffer *out, const struct cluster *cluster)
+{
+    json_t *json = head(cluster);
+    size_t sessions = 0;
+
+    for (size_t i = 0; i < cluster->node_count; i++)
+        sessions += cluster->nodes[i].session_count;
+    json_object_set_new(json, "targets", json_integer((json_int_t)cluster->target_count));
+    json_object_set_new(json, "sessions", json_integer((json_int_t)sessions));
+    append_json(out, json);
+}
+
+/* What the table has of it. */
+static void write_target_row(struct buffer *out, const struct cluster_target *target)
+{
+    const struct event_field fields[] = {
+        text("name", target->config->target),
+        text("volume", target->config->name),
+        number("size", (int64_t)target->size),
+        node_field("controller", cluster_published_controller(target)),
+        text("problem", target->problem),
+        {0},
+    };
+
+    event_line_write(out, fields);
+    buffer_append(out, "\n", 1);
+}
+
+void status_write_rows(struct buffer *out, const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->target_count; i++)
+        write_target_row(out, &cluster->targets[i]);
+    for (size_t i = 0; i < cluster->node_count; i++)
+        buffer_append(out, buffer_content(&cluster->nodes[i].sessions),
+                      cluster->nodes[i].sessions.length);
 }
 
 static const struct initiator_config *find_initiator(const struct cluster_config *config,

@@ -35,8 +35,10 @@ struct node {
     bool takes_back;        /* failback is due */
     int asked;              /* things a client waits for */
     int asked_sessions;     /* requests on their way */
-    char *why;              /* owned: why it failed last; NULL: it did not */
-    double failed_at;       /* loop time */
+    struct buffer gathered; /* owned: what has come of the answer, as cluster_node.sessions */
+    size_t gathered_count;
+    char *why;        /* owned: why it failed last; NULL: it did not */
+    double failed_at; /* loop time */
 };
 
 enum supervisor_phase { SUPERVISOR_STARTING, SUPERVISOR_UP, SUPERVISOR_STOPPING };

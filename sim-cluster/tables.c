@@ -1,8 +1,11 @@
 #include "sim-cluster/tables.h"
 
 #include "target/base/address.h"
+#include "target/base/event_line.h"
+#include "target/base/memory.h"
+#include "target/base/name_index.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,65 +111,113 @@ static void print_floating_ips(FILE *file, const json_t *status)
                     text_of(group, "name"), format_node(node, json_object_get(floating, "node")));
 }
 
-static void print_targets(FILE *file, const json_t *status)
-{
-    size_t i;
-    json_t *target;
-    char size[16], node[16];
+/* The rows that follow the head, and what they have told. */
+struct reader {
+    tables_next *next;
+    void *owner;               /* borrowed */
+    struct name_index targets; /* numbers of volumes */
+    char **volumes;            /* owned */
+    size_t volume_count;
+};
 
+static bool read_row(const struct reader *reader,
+                     struct event_field fields[static EVENT_FIELDS_MAX + 1])
+{
+    char *line = reader->next(reader->owner);
+
+    return line && event_line_read(line, fields);
+}
+
+static const char *field(const struct event_field *fields, const char *name)
+{
+    const char *value = event_line_text(fields, name);
+
+    return value ? value : "-";
+}
+
+static void print_target(FILE *file, const struct event_field *target)
+{
+    const char *problem = event_line_text(target, "problem");
+    int64_t controller = event_line_number(target, "controller");
+    char size[16], node[24] = "none";
+
+    tables_format_bytes(size, event_line_number(target, "size"));
+    if (controller)
+        snprintf(node, sizeof(node), "node %lld", (long long)controller);
+    fprintf(file, "%-16s  %7s  %-8s  %s\n", field(target, "volume"), size, node,
+            field(target, "name"));
+    if (problem)
+        fprintf(file, "%-16s  %s\n", "", problem);
+}
+
+static bool print_targets(FILE *file, struct reader *reader, size_t count)
+{
+    struct event_field fields[EVENT_FIELDS_MAX + 1];
+
+    reader->volumes = memory_new(count * sizeof(*reader->volumes));
     fprintf(file, "\n%-16s  %7s  %-8s  %s\n", "VOLUME", "SIZE", "ON", "TARGET");
-    json_array_foreach (json_object_get(status, "targets"), i, target) {
-        tables_format_bytes(size, number_of(target, "size"));
-        fprintf(file, "%-16s  %7s  %-8s  %s\n", text_of(target, "volume"), size,
-                format_node(node, json_object_get(target, "controller")), text_of(target, "name"));
-        if (json_is_string(json_object_get(target, "problem")))
-            fprintf(file, "%-16s  %s\n", "", text_of(target, "problem"));
+    for (size_t i = 0; i < count; i++) {
+        if (!read_row(reader, fields))
+            return false;
+        print_target(file, fields);
+        name_index_add(&reader->targets, field(fields, "name"), i);
+        reader->volumes[reader->volume_count++] = memory_copy_text(field(fields, "volume"));
     }
+    return true;
 }
 
-/* An owned object: the volume of each target. */
-static json_t *volumes_by_target(const json_t *status)
+static const char *volume_of(const struct reader *reader, const struct event_field *session)
 {
-    json_t *volumes = json_object(), *target;
-    size_t i;
+    ptrdiff_t index = name_index_find(&reader->targets, field(session, "target"));
 
-    json_array_foreach (json_object_get(status, "targets"), i, target)
-        json_object_set(volumes, text_of(target, "name"), json_object_get(target, "volume"));
-    return volumes;
+    return index < 0 ? "discovery" : reader->volumes[index];
 }
 
-static void print_sessions(FILE *file, const json_t *status)
+static void print_session(FILE *file, const struct reader *reader,
+                          const struct event_field *session)
 {
-    json_t *sessions = json_object_get(status, "sessions"), *session, *volumes;
     char in[16], out[16];
-    size_t i;
 
-    if (!json_array_size(sessions)) {
+    tables_format_bytes(in, event_line_number(session, "bytes_in"));
+    tables_format_bytes(out, event_line_number(session, "bytes_out"));
+    fprintf(file, "%-40s  %-12s  %-4lld  %-20s  %-20s  %8lld  %7s  %7s\n",
+            field(session, "initiator"), volume_of(reader, session),
+            (long long)event_line_number(session, "node"), field(session, "portal"),
+            field(session, "peer"), (long long)event_line_number(session, "commands"), in, out);
+}
+
+static bool print_sessions(FILE *file, const struct reader *reader, size_t count)
+{
+    struct event_field fields[EVENT_FIELDS_MAX + 1];
+
+    if (!count) {
         fprintf(file, "\nNo sessions.\n");
-        return;
+        return true;
     }
     fprintf(file, "\n%-40s  %-12s  %-4s  %-20s  %-20s  %8s  %7s  %7s\n", "SESSION OF", "VOLUME",
             "NODE", "PORTAL", "PEER", "COMMANDS", "WRITTEN", "READ");
-    volumes = volumes_by_target(status);
-    json_array_foreach (sessions, i, session) {
-        json_t *volume = json_object_get(volumes, text_of(session, "target"));
-
-        tables_format_bytes(in, number_of(session, "bytes_in"));
-        tables_format_bytes(out, number_of(session, "bytes_out"));
-        fprintf(file, "%-40s  %-12s  %-4lld  %-20s  %-20s  %8lld  %7s  %7s\n",
-                text_of(session, "initiator"), volume ? json_string_value(volume) : "discovery",
-                number_of(session, "node"), text_of(session, "portal"), text_of(session, "peer"),
-                number_of(session, "commands"), in, out);
+    for (size_t i = 0; i < count; i++) {
+        if (!read_row(reader, fields))
+            return false;
+        print_session(file, reader, fields);
     }
-    json_decref(volumes);
+    return true;
 }
 
-void tables_print_status(FILE *file, const json_t *status)
+bool tables_print_status(FILE *file, const json_t *status, tables_next *next, void *owner)
 {
+    struct reader reader = {.next = next, .owner = owner};
+    bool is_whole;
+
     fprintf(file, "Cluster %s, map generation %lld\n", text_of(status, "cluster"),
             number_of(status, "generation"));
     print_nodes(file, status);
     print_floating_ips(file, status);
-    print_targets(file, status);
-    print_sessions(file, status);
+    is_whole = print_targets(file, &reader, (size_t)number_of(status, "targets")) &&
+               print_sessions(file, &reader, (size_t)number_of(status, "sessions"));
+    name_index_free(&reader.targets);
+    for (size_t i = 0; i < reader.volume_count; i++)
+        free(reader.volumes[i]);
+    free(reader.volumes);
+    return is_whole;
 }

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool has_initiator(const struct map_export *export, const char *initiator)
+static bool has_initiator(const struct map_audience *audience, const char *initiator)
 {
-    for (size_t i = 0; i < export->initiator_count; i++)
-        if (!strcasecmp(export->initiators[i], initiator))
+    for (size_t i = 0; i < audience->initiator_count; i++)
+        if (!strcasecmp(audience->initiators[i], initiator))
             return true;
     return false;
 }
@@ -18,15 +18,16 @@ static bool has_export(const struct map *map, const struct map_export *wanted,
 
     for (const struct map_export *export = target ? target->exports : NULL; export;
          export = export->next)
-        if (!strcmp(export->group->name, wanted->group->name) && has_initiator(export, initiator))
+        if (!strcmp(export->to->group->name, wanted->to->group->name) &&
+            has_initiator(export->to, initiator))
             return true;
     return false;
 }
 
 static bool is_covered(const struct map_export *export, const struct map *other)
 {
-    for (size_t i = 0; i < export->initiator_count; i++)
-        if (!has_export(other, export, export->initiators[i]))
+    for (size_t i = 0; i < export->to->initiator_count; i++)
+        if (!has_export(other, export, export->to->initiators[i]))
             return false;
     return true;
 }
@@ -36,7 +37,7 @@ static void add_changed(struct name_index *groups, const struct map *map, const 
 {
     for (size_t i = 0; i < map->export_count; i++)
         if (!is_covered(&map->exports[i], other))
-            name_index_add(groups, map->exports[i].group->name, 0);
+            name_index_add(groups, map->exports[i].to->group->name, 0);
 }
 
 struct inventory_change inventory_compare(const struct map *before, const struct map *now)
@@ -51,7 +52,7 @@ struct inventory_change inventory_compare(const struct map *before, const struct
 bool inventory_has_changed(const struct inventory_change *change, const struct map_target *target)
 {
     for (const struct map_export *export = target->exports; export; export = export->next)
-        if (name_index_find(&change->groups, export->group->name) >= 0)
+        if (name_index_find(&change->groups, export->to->group->name) >= 0)
             return true;
     return false;
 }

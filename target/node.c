@@ -9,6 +9,7 @@
 #include "target/iscsi/access.h"
 #include "target/leave.h"
 #include "target/portal.h"
+#include "target/session_list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -216,44 +217,6 @@ static void take_start(void *owner, int64_t id, json_t *request)
     child_reply(node->child, id, NULL);
 }
 
-static json_t *describe_session(const struct session *session, double now)
-{
-    const struct habits *habits = &session->habits;
-    char isid[2 * ISID_SIZE + 3], portal[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE],
-        since[EVENT_TIME_SIZE];
-
-    text_format_binary(isid, session->isid, ISID_SIZE);
-    event_format_time(since, session->since);
-    return json_pack(
-        "{s:s, s:s, s:i, s:s?, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "initiator",
-        session->initiator, "isid", isid + 2, "tsih", session->tsih, "target", session->target,
-        "type", session->target ? "normal" : "discovery", "portal",
-        address_format(&session->local, portal), "peer", address_format(&session->peer, peer),
-        "since", since, "commands", (json_int_t)session->commands, "bytes_in",
-        (json_int_t)conn_bytes_in(session->conn), "bytes_out",
-        (json_int_t)conn_bytes_out(session->conn), "nop_outs", (json_int_t)habits->nops,
-        "nop_out_period_ms", (json_int_t)habits_period_ms(habits), "nop_out_last_period_ms",
-        (json_int_t)habits_last_period_ms(habits), "quiet_ms",
-        (json_int_t)habits_quiet_ms(habits, now));
-}
-
-static void tell_sessions(void *owner, int64_t id, json_t *request)
-{
-    (void)request;
-    struct node *node = owner;
-    json_t *list = json_array();
-
-    if (node->is_started) {
-        LIST_FOR_EACH (element, &node->service.host.registry.sessions) {
-            struct session *session = container_of(element, struct session, link);
-
-            if (session->conn)
-                json_array_append_new(list, describe_session(session, ev_now(node->loop)));
-        }
-    }
-    child_reply(node->child, id, json_pack("{s:o}", "sessions", list));
-}
-
 /* A fault: its soft limit; without "most" the hard one. */
 static void take_descriptors(void *owner, int64_t id, json_t *request)
 {
@@ -282,7 +245,7 @@ static void take_isolate(void *owner, int64_t id, json_t *request)
 }
 
 const struct child_request node_requests[] = {
-    {"start", take_start},           {"map", take_map},         {"sessions", tell_sessions},
+    {"start", take_start},           {"map", take_map},         {"sessions", session_list_tell},
     {"release", leave_take_release}, {"isolate", take_isolate}, {"descriptors", take_descriptors},
     {"faults", take_faults},         {"stop", leave_take_stop}, {NULL, NULL},
 };

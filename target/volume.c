@@ -1,6 +1,7 @@
 #include "target/volume.h"
 
 #include "target/base/event.h"
+#include "target/base/json_file.h"
 #include "target/base/memory.h"
 #include "target/disk/segments.h"
 #include "target/port.h"
@@ -26,7 +27,7 @@ static json_t *read_identity(const struct volume_surroundings *around, const cha
     if (descriptor < 0)
         snprintf(about.text, sizeof(about.text), "%s", strerror(errno));
     else
-        identity = json_loadfd(descriptor, 0, &about);
+        identity = json_file_read(descriptor, &about);
     if (!identity)
         *error = memory_format("cannot read the identity of volume %s from %s/%s.json: %s", volume,
                                around->place, volume, about.text);

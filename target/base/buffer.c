@@ -34,6 +34,11 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t length)
     buffer->length += length;
 }
 
+void buffer_append_text(struct buffer *buffer, const char *text)
+{
+    buffer_append(buffer, text, strlen(text));
+}
+
 void buffer_take(struct buffer *buffer, size_t length)
 {
     assert(length <= buffer->length);

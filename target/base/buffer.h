@@ -12,6 +12,7 @@ struct buffer {
 char *buffer_reserve(struct buffer *buffer, size_t length);
 void buffer_added(struct buffer *buffer, size_t length);
 void buffer_append(struct buffer *buffer, const void *bytes, size_t length);
+void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_take(struct buffer *buffer, size_t length);
 void buffer_free(struct buffer *buffer);
 

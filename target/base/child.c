@@ -1,7 +1,7 @@
 #include "target/base/child.h"
 
 #include "target/base/control.h"
-#include "target/base/event.h"
+#include "target/base/event_line.h"
 #include "target/base/memory.h"
 
 #include <signal.h>
@@ -73,6 +73,17 @@ static void send_event(void *owner, const char *line, size_t length)
 void child_start_events(struct child *child, const char *process, int node)
 {
     event_start(process, node, send_event, child);
+}
+
+void child_reply_row(struct child *child, int64_t id, struct event_field *fields)
+{
+    struct buffer line = {0};
+
+    fields[0] = number("row", id);
+    event_line_write(&line, fields);
+    buffer_append(&line, "\n", 1);
+    control_append(child->control, buffer_content(&line), line.length);
+    buffer_free(&line);
 }
 
 void child_reply(struct child *child, int64_t id, json_t *fields)

@@ -3,6 +3,8 @@
  * Answers `ping` by itself. */
 #pragma once
 
+#include "target/base/event.h"
+
 #include <ev.h>
 #include <jansson.h>
 #include <stdint.h>
@@ -22,6 +24,10 @@ struct child *child_new(struct ev_loop *loop, const struct child_request *reques
 /* From now on events go to the supervisor. `process` is borrowed. */
 void child_start_events(struct child *child, const char *process, int node);
 
+/* A row of a long answer, before its reply: a line that begins so, the request's number first. */
+#define CHILD_ROW_BEGIN "{\"row\":"
+/* `fields` end with EVENT_END, and begin with room for that number. */
+void child_reply_row(struct child *child, int64_t id, struct event_field *fields);
 /* Takes `fields`, an object or NULL. */
 void child_reply(struct child *child, int64_t id, json_t *fields);
 void child_refuse(struct child *child, int64_t id, const char *format, ...)

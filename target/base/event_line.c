@@ -99,7 +99,7 @@ static char *write_special(char *to, const char **text)
 }
 
 /* Quoted. Of what is not plain at first, each byte may become an escape. */
-static void append_text(struct buffer *buffer, const char *text)
+void event_line_write_text(struct buffer *buffer, const char *text)
 {
     size_t length = strlen(text), plain = plain_length(text, length);
     const char *end = text + length;
@@ -133,7 +133,7 @@ static void append_value(struct buffer *buffer, const struct event_field *field)
 {
     switch (field->type) {
     case EVENT_TEXT:
-        append_text(buffer, field->text);
+        event_line_write_text(buffer, field->text);
         break;
     case EVENT_NUMBER:
         append_number(buffer, field->number);

@@ -11,6 +11,8 @@ enum { EVENT_FIELDS_MAX = 32 };
 /* Appends {"NAME":VALUE,...} of fields that end with EVENT_END, without a newline. Bytes that are
  * no UTF-8 become question marks. */
 void event_line_write(struct buffer *buffer, const struct event_field *fields);
+/* Appends "TEXT", for one who writes other JSON. */
+void event_line_write_text(struct buffer *buffer, const char *text);
 
 /* Takes a line apart, in place: texts point into it. false: it is no flat object of such fields.
  * `fields` end with EVENT_END. */

@@ -123,24 +123,72 @@ static int decode_group(struct map *map, json_t *json, void *element)
                         (void **)&group->portals, &group->portal_count, decode_portal);
 }
 
-static int decode_target(struct map *map, json_t *json, void *element)
+/* Without one it is the volume's behind the base name. */
+static char *name_of(const struct map *map, const json_t *name, const char *volume)
 {
-    (void)map;
-    struct map_target *target = element;
+    size_t base = map->base_name ? strlen(map->base_name) : 0, rest = strlen(volume) + 1;
+    char *behind;
 
-    target->name = copy_of(json, "name");
-    target->volume = copy_of(json, "volume");
-    target->size = number_of(json, "size");
-    target->block_size = (uint32_t)number_of(json, "block_size");
-    target->physical_block_size = (uint32_t)number_of(json, "physical_block_size");
-    target->controller = (int)number_of(json, "controller");
-    target->former = (int)number_of(json, "former");
-    target->moved = json_number_value(json_object_get(json, "moved"));
-    target->is_read_only = json_is_true(json_object_get(json, "read_only"));
-    target->is_thick = json_is_false(json_object_get(json, "thin"));
-    target->is_removable = json_is_true(json_object_get(json, "removable"));
-    target->pool = copy_of(json, "pool");
-    return target->name && target->volume && target->size && target->block_size ? 0 : -1;
+    if (json_is_string(name))
+        return memory_copy_text(json_string_value(name));
+    behind = memory_new(base + 1 + rest);
+    memcpy(behind, map->base_name, base);
+    behind[base] = ':';
+    memcpy(behind + base + 1, volume, rest);
+    return behind;
+}
+
+/* Of a run of them, all but the names. */
+static struct map_target decode_common(json_t *json)
+{
+    return (struct map_target){
+        .size = number_of(json, "size"),
+        .block_size = (uint32_t)number_of(json, "block_size"),
+        .physical_block_size = (uint32_t)number_of(json, "physical_block_size"),
+        .controller = (int)number_of(json, "controller"),
+        .former = (int)number_of(json, "former"),
+        .moved = json_number_value(json_object_get(json, "moved")),
+        .is_read_only = json_is_true(json_object_get(json, "read_only")),
+        .is_thick = json_is_false(json_object_get(json, "thin")),
+        .is_removable = json_is_true(json_object_get(json, "removable")),
+    };
+}
+
+static int decode_run_of_targets(struct map *map, json_t *json)
+{
+    json_t *names = json_object_get(json, "names"), *volume;
+    const struct map_target common = decode_common(json);
+    size_t i;
+
+    if (!common.size || !common.block_size || !(names || map->base_name))
+        return -1;
+    json_array_foreach (json_object_get(json, "volumes"), i, volume) {
+        struct map_target *target = &map->targets[map->target_count];
+
+        if (!json_is_string(volume) || (names && !json_is_string(json_array_get(names, i))))
+            return -1;
+        *target = common;
+        target->volume = memory_copy_text(json_string_value(volume));
+        target->name = name_of(map, json_array_get(names, i), target->volume);
+        target->pool = copy_of(json, "pool");
+        map->target_count++;
+    }
+    return 0;
+}
+
+static int decode_targets(struct map *map, json_t *runs)
+{
+    size_t count = 0, i;
+    int error = 0;
+    json_t *run;
+
+    json_array_foreach (runs, i, run)
+        count += json_array_size(json_object_get(run, "volumes"));
+    map->targets = memory_new(count * sizeof(*map->targets));
+    json_array_foreach (runs, i, run)
+        error |=
+            json_array_size(json_object_get(run, "volumes")) ? decode_run_of_targets(map, run) : -1;
+    return error;
 }
 
 static int decode_pool(struct map *map, json_t *json, void *element)
@@ -185,20 +233,57 @@ static int decode_name(struct map *map, json_t *json, void *element)
     return 0;
 }
 
-static int decode_export(struct map *map, json_t *json, void *element)
+static int decode_run(struct map *map, json_t *json, void *element)
 {
-    struct map_export *export = element;
-    const char *target = text_of(json, "target"), *group = text_of(json, "portal_group");
-    ptrdiff_t index = target ? name_index_find(&map->target_names, target) : -1;
+    json_int_t first = json_integer_value(json_array_get(json, 0));
+    json_int_t count = json_integer_value(json_array_get(json, 1));
+    struct map_run *run = element;
 
-    export->group = group ? map_find_group(map, group) : NULL;
-    if (index < 0 || !export->group)
+    if (json_array_size(json) != 2 || first < 0 || count < 1 || (size_t)first >= map->target_count)
         return -1;
-    export->target = &map->targets[index];
-    export->next = map->targets[index].exports;
-    map->targets[index].exports = export;
-    return decode_array(map, json_object_get(json, "initiators"), sizeof(*export->initiators),
-                        (void **)&export->initiators, &export->initiator_count, decode_name);
+    *run = (struct map_run){(size_t)first, (size_t)count};
+    return run->count <= map->target_count - run->first ? 0 : -1;
+}
+
+static int decode_audience(struct map *map, json_t *json, void *element)
+{
+    struct map_audience *audience = element;
+    const char *group = text_of(json, "portal_group");
+
+    audience->group = group ? map_find_group(map, group) : NULL;
+    if (!audience->group ||
+        decode_array(map, json_object_get(json, "targets"), sizeof(*audience->runs),
+                     (void **)&audience->runs, &audience->run_count, decode_run))
+        return -1;
+    return decode_array(map, json_object_get(json, "initiators"), sizeof(*audience->initiators),
+                        (void **)&audience->initiators, &audience->initiator_count, decode_name);
+}
+
+static void add_export(struct map *map, const struct map_audience *to, struct map_target *target)
+{
+    struct map_export *export = &map->exports[map->export_count++];
+
+    *export = (struct map_export){target, to, target->exports};
+    target->exports = export;
+}
+
+static void add_run(struct map *map, const struct map_audience *to, const struct map_run *run)
+{
+    for (size_t i = 0; i < run->count; i++)
+        add_export(map, to, &map->targets[run->first + i]);
+}
+
+static void add_exports(struct map *map)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < map->audience_count; i++)
+        for (size_t j = 0; j < map->audiences[i].run_count; j++)
+            count += map->audiences[i].runs[j].count;
+    map->exports = memory_new(count * sizeof(*map->exports));
+    for (size_t i = 0; i < map->audience_count; i++)
+        for (size_t j = 0; j < map->audiences[i].run_count; j++)
+            add_run(map, &map->audiences[i], &map->audiences[i].runs[j]);
 }
 
 /* Of two with one name the first is found. */
@@ -213,8 +298,11 @@ static void index_names(struct map *map)
 static int decode_exports(struct map *map, json_t *json)
 {
     index_names(map);
-    return decode_array(map, json, sizeof(*map->exports), (void **)&map->exports,
-                        &map->export_count, decode_export);
+    if (decode_array(map, json, sizeof(*map->audiences), (void **)&map->audiences,
+                     &map->audience_count, decode_audience))
+        return -1;
+    add_exports(map);
+    return 0;
 }
 
 struct map *map_decode(json_t *json, const char **error)
@@ -223,11 +311,11 @@ struct map *map_decode(json_t *json, const char **error)
 
     map->target_names.ignores_case = map->initiator_names.ignores_case = true;
     map->generation = number_of(json, "generation");
+    map->base_name = copy_of(json, "base_name");
     if (decode_array(map, json_object_get(json, "portal_groups"), sizeof(*map->groups),
                      (void **)&map->groups, &map->group_count, decode_group))
         *error = "the map has a malformed portal group";
-    else if (decode_array(map, json_object_get(json, "targets"), sizeof(*map->targets),
-                          (void **)&map->targets, &map->target_count, decode_target))
+    else if (decode_targets(map, json_object_get(json, "targets")))
         *error = "the map has a malformed target";
     else if (decode_array(map, json_object_get(json, "pools"), sizeof(*map->pools),
                           (void **)&map->pools, &map->pool_count, decode_pool))
@@ -278,84 +366,20 @@ void map_free(struct map *map)
         free(map->pools[i].name);
     for (size_t i = 0; i < map->initiator_count; i++)
         free_initiator(&map->initiators[i]);
-    for (size_t i = 0; i < map->export_count; i++) {
-        for (size_t j = 0; j < map->exports[i].initiator_count; j++)
-            free(map->exports[i].initiators[j]);
-        free(map->exports[i].initiators);
+    for (size_t i = 0; i < map->audience_count; i++) {
+        for (size_t j = 0; j < map->audiences[i].initiator_count; j++)
+            free(map->audiences[i].initiators[j]);
+        free(map->audiences[i].initiators);
+        free(map->audiences[i].runs);
     }
+    free(map->base_name);
     name_index_free(&map->target_names);
     name_index_free(&map->initiator_names);
     free(map->groups);
     free(map->targets);
     free(map->pools);
     free(map->initiators);
+    free(map->audiences);
     free(map->exports);
     free(map);
-}
-
-const struct map_portal_group *map_find_group(const struct map *map, const char *name)
-{
-    for (size_t i = 0; i < map->group_count; i++)
-        if (!strcmp(map->groups[i].name, name))
-            return &map->groups[i];
-    return NULL;
-}
-
-const struct map_target *map_find_target(const struct map *map, const char *name)
-{
-    ptrdiff_t index = name_index_find(&map->target_names, name);
-
-    return index < 0 ? NULL : &map->targets[index];
-}
-
-const struct map_initiator *map_find_initiator(const struct map *map, const char *name)
-{
-    ptrdiff_t index = name_index_find(&map->initiator_names, name);
-
-    if (index < 0)
-        index = name_index_find(&map->initiator_names, "*");
-    return index < 0 ? NULL : &map->initiators[index];
-}
-
-bool map_initiator_may_come_from(const struct map_initiator *initiator, const struct address *peer)
-{
-    for (size_t i = 0; i < initiator->net_count; i++)
-        if (subnet_contains(&initiator->nets[i], peer))
-            return true;
-    return !initiator->net_count;
-}
-
-static bool names_initiator(const struct map_export *export, const char *initiator)
-{
-    for (size_t i = 0; i < export->initiator_count; i++)
-        if (!strcmp(export->initiators[i], "*") || !strcasecmp(export->initiators[i], initiator))
-            return true;
-    return false;
-}
-
-bool map_is_exported_at_all(const struct map_portal_group *group, const struct map_target *target)
-{
-    for (const struct map_export *export = target->exports; export; export = export->next)
-        if (export->group == group)
-            return true;
-    return false;
-}
-
-bool map_is_exported(const struct map_portal_group *group, const struct map_target *target,
-                     const char *initiator)
-{
-    for (const struct map_export *export = target->exports; export; export = export->next)
-        if (export->group == group && names_initiator(export, initiator))
-            return true;
-    return false;
-}
-
-struct chap_account map_account(const struct map_initiator *initiator)
-{
-    return (struct chap_account){initiator->user, initiator->secret};
-}
-
-struct chap_account map_mutual_account(const struct map_initiator *initiator)
-{
-    return (struct chap_account){initiator->mutual_user, initiator->mutual_secret};
 }

@@ -69,23 +69,36 @@ struct map_initiator {
     char *user, *secret, *mutual_user, *mutual_secret; /* NULL: no CHAP */
 };
 
-struct map_export {
-    const struct map_target *target;      /* borrowed */
+/* Places of targets in the map. */
+struct map_run {
+    size_t first, count;
+};
+
+/* Whom targets are exported to. */
+struct map_audience {
     const struct map_portal_group *group; /* borrowed */
-    const struct map_export *next;        /* borrowed: of the same target; NULL: no more */
     char **initiators;                    /* names, or "*" */
-    size_t initiator_count;
+    struct map_run *runs;                 /* the targets */
+    size_t initiator_count, run_count;
+};
+
+struct map_export {
+    const struct map_target *target; /* borrowed, as the next two */
+    const struct map_audience *to;
+    const struct map_export *next; /* of the same target; NULL: no more */
 };
 
 struct map {
     uint64_t generation;
+    char *base_name; /* NULL: it was not said */
     struct map_portal_group *groups;
     struct map_target *targets;
     struct map_pool *pools;
     struct map_initiator *initiators;
+    struct map_audience *audiences;
     struct map_export *exports;
     struct name_index target_names, initiator_names;
-    size_t group_count, target_count, pool_count, initiator_count, export_count;
+    size_t group_count, target_count, pool_count, initiator_count, audience_count, export_count;
 };
 
 /* NULL: *error says in one sentence what is wrong; borrowed. */

@@ -133,7 +133,9 @@ class Scale:
         return found["server_cpu"] / found["commands"] * 100000
 
     def events(self):
-        return [json.loads(line) for line in open(self.cluster.state / "events.jsonl")]
+        """Also those before the record was full, which thousands of logins may make it."""
+        names = ("events.jsonl.1", "events.jsonl")
+        return [json.loads(line) for name in names for line in open(self.cluster.state / name)]
 
     def failover(self):
         """From the death of the node with the first volume until all it served is elsewhere."""

@@ -71,6 +71,12 @@ class Control:
             raise Refusal(line["error"])
         return line
 
+    def sessions(self):
+        """The rows of a node's answer to `sessions`."""
+        number = self.send("sessions")
+        self.reply(number)
+        return [line for line in self.events.lines if line.get("row") == number]
+
     def request(self, request, deadline=DEADLINE, **fields):
         return self.reply(self.send(request, **fields), deadline)
 
@@ -134,6 +140,12 @@ class Process:
         return pathlib.Path(self.log).read_text(errors="replace")
 
 
+def run_of(target):
+    """A target as a map has it: a run of one."""
+    rest = dict(target)
+    return {"names": [rest.pop("name")], "volumes": [rest.pop("volume")]} | rest
+
+
 class Lab:
     """What a bare process needs around it: addresses, state directory, and the map."""
 
@@ -170,6 +182,9 @@ class Lab:
     def export(self, volume, initiators=("*",)):
         return {"target": iqn(volume), "portal_group": GROUP, "initiators": list(initiators)}
 
+    def place(self, name):
+        return [target["name"] for target in self.map["targets"]].index(name)
+
     def make_volumes(self):
         for number, target in enumerate(self.map["targets"], 1):
             image = self.state / "volumes" / f"{target['volume']}.img"
@@ -205,11 +220,20 @@ class Lab:
         self.send_map(child)
         return child
 
+    def next_map(self):
+        """What a request for the next generation of the map says."""
+        self.generation += 1
+        return self.map | {
+            "generation": self.generation,
+            "targets": [run_of(target) for target in self.map["targets"]],
+            "exports": [export | {"targets": [[self.place(export["target"]), 1]]}
+                        for export in self.map["exports"]]}
+
     def send_map(self, *processes):
         """The next generation of the map, to the given processes or to all."""
-        self.generation += 1
+        told = self.next_map()
         for child in processes or self.processes:
-            child.control.request("map", generation=self.generation, **self.map)
+            child.control.request("map", **told)
 
     def log_in(self, target="data1", address=None, **how):
         """A session closed by the end of the test; target None is a discovery session."""

@@ -44,8 +44,7 @@ def test_a_volume_that_cannot_be_opened_keeps_no_other_waiting(cluster):
 def test_a_node_opens_what_it_can_and_names_the_rest(node):
     lost = node.target("lost")
     node.map["targets"].append(lost)
-    node.generation += 1
-    reply = node.node.control.request("map", generation=node.generation, **node.map)
+    reply = node.node.control.request("map", **node.next_map())
     assert list(reply["failed"]) == [lost["name"]] and "lost.json" in reply["failed"][lost["name"]]
     node.log_in("data2").clear_attention()
 

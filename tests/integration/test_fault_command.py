@@ -119,7 +119,7 @@ def test_control_answers_while_everything_hangs(node, session):
         session.start(read10(0, 8), read=4096)
     session.nop()
     begin = time.monotonic()
-    node.node.control.request("sessions")
+    node.node.control.sessions()
     assert hits(node.node)["command.hang-1"] == 20
     assert time.monotonic() - begin < 0.1
     session.close()

@@ -132,7 +132,7 @@ def test_redirect_goes_to_the_new_controller_after_the_next_map(start_floating, 
 def test_map_older_than_the_current_one_is_refused(start_floating, lab):
     start_floating()
     with pytest.raises(AssertionError):
-        lab.portalgroup.control.request("map", generation=lab.generation, **lab.map)
+        lab.portalgroup.control.request("map", **lab.next_map() | {"generation": 1})
     assert redirected(lab).status == MOVED_TEMPORARILY
 
 

@@ -360,7 +360,7 @@ def test_login_timeout_does_not_touch_a_session(start_node):
 
 def test_session_is_listed_while_it_lives(node):
     session = node.log_in()
-    listed = node.node.control.request("sessions")["sessions"]
+    listed = node.node.control.sessions()
     assert len(listed) == 1
     entry = listed[0]
     assert entry["initiator"] == HOST and entry["target"] == TARGET
@@ -372,7 +372,7 @@ def test_session_is_listed_while_it_lives(node):
     session.log_out()
     session.connection.expect_close()
     node.node.events.wait("session.closed", initiator=HOST)
-    assert node.node.control.request("sessions")["sessions"] == []
+    assert node.node.control.sessions() == []
 
 
 def test_login_over_ipv6(make_lab):
@@ -381,5 +381,5 @@ def test_login_over_ipv6(make_lab):
     lab.node = lab.start_target()
     session = lab.log_in(address="::1", port=port)
     session.command(TEST_UNIT_READY).assert_good()
-    listed = lab.node.control.request("sessions")["sessions"]
+    listed = lab.node.control.sessions()
     assert listed[0]["portal"] == f"[::1]:{port}"

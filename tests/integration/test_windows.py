@@ -58,7 +58,7 @@ def test_login_at_the_floating_ip_ends_at_the_node(array, windows):
     host = windows()
     session = host.log_in(array.floating_ip, target=TARGET)
     assert session.connection.peer == (array.portal, 3260)
-    listed = array.node.control.request("sessions")["sessions"]
+    listed = array.node.control.sessions()
     assert [entry["initiator"] for entry in listed] == [PREFIX + "win2016"]
     assert listed[0]["isid"] == "400001370000"
 
@@ -191,7 +191,7 @@ def test_relogin_on_the_same_isid_while_the_old_connection_exists(node, windows)
     old.connection.expect_close()
     enumerate_disk(new)
     new.command(write10(0, 512), write=pattern(512, seed=4)).assert_good()
-    sessions = node.node.control.request("sessions")["sessions"]
+    sessions = node.node.control.sessions()
     assert [entry["tsih"] for entry in sessions] == [new.tsih]
 
 

@@ -189,7 +189,7 @@ def test_t23_sessions_of_a_host_that_vanished_are_reaped(start_node, host):
     lab = start_node(nop_interval_s=1, nop_timeout_s=1)
     host.log_in_once(lab.portal, target=TARGET)
     lab.node.events.wait("session.closed", isid=isid(0).hex())
-    assert lab.node.control.request("sessions")["sessions"] == []
+    assert lab.node.control.sessions() == []
 
 
 def test_t24_mode_page_00_is_an_invalid_field(session):

@@ -4,14 +4,19 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct portal_group_config group = {.name = "poc", .tpgt = 1};
 static struct floating_ip_config floating_config = {.subnet.prefix = 24};
 static struct portal_config portals[] = {{.group = "poc"}, {.group = "poc"}};
 static struct node_config nodes[] = {{.number = 1, .portals = &portals[0], .portal_count = 1},
                                      {.number = 2, .portals = &portals[1], .portal_count = 1}};
-static struct volume_config volume = {
-    .name = "data1", .target = "iqn.a:data1", .size = 1 << 20, .block_size = 512};
+static struct volume_config volumes[] = {
+    {.name = "data1", .target = "iqn.a:data1", .size = 1 << 20, .block_size = 512},
+    {.name = "data2", .target = "iqn.a:data2", .size = 1 << 20, .block_size = 512},
+    {.name = "Data3", .target = "iqn.a:data3", .size = 1 << 20, .block_size = 512},
+    {.name = "data4", .target = "iqn.a:data4", .size = 1 << 20, .block_size = 4096},
+};
 static struct name_config group_name = {.name = "poc"}, any = {.name = "*"};
 static struct export_config export = {.volume = "data1",
                                       .portal_groups = &group_name,
@@ -34,7 +39,7 @@ static void set_up(void)
         .portal_group_count = 1,
         .nodes = nodes,
         .node_count = 2,
-        .volumes = &volume,
+        .volumes = volumes,
         .volume_count = 1,
         .exports = &export,
         .export_count = 1,
@@ -51,10 +56,23 @@ static void tear_down(void)
     cluster_free(&cluster);
 }
 
-/* 0: null */
+static json_t *parse(struct buffer *text)
+{
+    json_t *json = json_loadb(buffer_content(text), text->length, 0, NULL);
+
+    ck_assert_ptr_nonnull(json);
+    buffer_free(text);
+    return json;
+}
+
+/* 0: none */
 static int controller_in(enum map_reader reader)
 {
-    json_t *map = map_build(&cluster, reader);
+    struct buffer text = {0};
+    json_t *map;
+
+    map_write(&text, &cluster, reader);
+    map = parse(&text);
     json_t *target = json_array_get(json_object_get(map, "targets"), 0);
     int controller = (int)json_integer_value(json_object_get(target, "controller"));
 
@@ -81,16 +99,26 @@ START_TEST(initiators_are_sent_only_where_the_volume_is_open)
 }
 END_TEST
 
-/* How many targets a change tells of; -1: it is a whole map. */
-static int told_since(int64_t since)
+/* How many targets a change tells a process of the node of; -1: it is a whole map. */
+static int told(enum map_reader reader, int node, int64_t since)
 {
-    json_t *map = map_build_change(&cluster, MAP_FOR_TARGET, since);
+    const struct map_recipient to = {reader, &cluster.nodes[node - 1], since};
+    struct buffer text = {0};
+    json_t *map;
+
+    map_write_change(&text, &cluster, &to);
+    map = parse(&text);
     int count = json_object_get(map, "exports")
                     ? -1
                     : (int)json_array_size(json_object_get(map, "targets"));
 
     json_decref(map);
     return count;
+}
+
+static int told_since(int64_t since)
+{
+    return told(MAP_FOR_TARGET, 2, since);
 }
 
 START_TEST(a_change_tells_what_is_different_since_and_no_more)
@@ -114,6 +142,90 @@ START_TEST(a_change_tells_what_is_different_since_and_no_more)
     cluster.generation = 6;
     map_stamp(&cluster);
     ck_assert_int_eq(told_since(5), 0);
+}
+END_TEST
+
+static void put(enum target_phase phase, int node)
+{
+    cluster.targets[0].phase = phase;
+    cluster.targets[0].controller = node;
+    cluster.generation++;
+    map_stamp(&cluster);
+}
+
+/* Their names, one after another. */
+static void check_run(json_t *run, const char *volumes_of_it, bool has_names)
+{
+    char names[64] = "";
+    size_t i;
+    json_t *name;
+
+    json_array_foreach (json_object_get(run, "volumes"), i, name)
+        strcat(strcat(names, json_string_value(name)), " ");
+    ck_assert_str_eq(names, volumes_of_it);
+    ck_assert_int_eq(json_object_get(run, "names") != NULL, has_names);
+}
+
+START_TEST(targets_in_a_row_that_are_alike_are_one_run)
+{
+    struct buffer text = {0};
+    json_t *map, *runs;
+
+    cluster_free(&cluster);
+    config.volume_count = 4;
+    cluster_init(&cluster, &config);
+    map_write(&text, &cluster, MAP_FOR_TARGET);
+    map = parse(&text);
+    runs = json_object_get(map, "targets");
+    ck_assert_uint_eq(json_array_size(runs), 3);
+    check_run(json_array_get(runs, 0), "data1 data2 ", false);
+    check_run(json_array_get(runs, 1), "Data3 ", true);
+    check_run(json_array_get(runs, 2), "data4 ", false);
+    json_decref(map);
+}
+END_TEST
+
+START_TEST(targets_that_the_same_see_are_one_row)
+{
+    struct buffer text = {0};
+    json_t *map, *row, *runs;
+
+    map_write(&text, &cluster, MAP_FOR_TARGET);
+    map = parse(&text);
+    ck_assert_uint_eq(json_array_size(json_object_get(map, "exports")), 1);
+    row = json_array_get(json_object_get(map, "exports"), 0);
+    runs = json_pack("[[ii]]", 0, 1);
+    ck_assert(json_equal(json_object_get(row, "targets"), runs));
+    json_decref(runs);
+    json_decref(map);
+}
+END_TEST
+
+START_TEST(a_node_is_told_of_what_it_has_or_had)
+{
+    cluster.generation = 1;
+    map_stamp(&cluster);
+    put(TARGET_SERVING, 2);
+    ck_assert_int_eq(told(MAP_FOR_TARGET, 1, 1), 0);
+    ck_assert_int_eq(told(MAP_FOR_TARGET, 2, 1), 1);
+    ck_assert_int_eq(told(MAP_FOR_PORTALGROUP, 1, 1), 1);
+    put(TARGET_NOWHERE, 0);
+    put(TARGET_SERVING, 1);
+    ck_assert_int_eq(told(MAP_FOR_TARGET, 1, 2), 1);
+    ck_assert_int_eq(told(MAP_FOR_TARGET, 2, 2), 1);
+    ck_assert_int_eq(told(MAP_FOR_TARGET, 2, 4), 0);
+}
+END_TEST
+
+START_TEST(a_new_size_is_told_to_all)
+{
+    cluster.generation = 1;
+    map_stamp(&cluster);
+    cluster.targets[0].size *= 2;
+    put(TARGET_SERVING, 2);
+    ck_assert_int_eq(told(MAP_FOR_TARGET, 1, 1), 1);
+    put(TARGET_NOWHERE, 0);
+    ck_assert_int_eq(told(MAP_FOR_TARGET, 1, 2), 0);
 }
 END_TEST
 
@@ -167,6 +279,10 @@ int main(void)
     tcase_add_loop_test(tests, initiators_are_sent_only_where_the_volume_is_open, 0,
                         sizeof(phases) / sizeof(*phases));
     tcase_add_test(tests, a_change_tells_what_is_different_since_and_no_more);
+    tcase_add_test(tests, targets_in_a_row_that_are_alike_are_one_run);
+    tcase_add_test(tests, targets_that_the_same_see_are_one_row);
+    tcase_add_test(tests, a_node_is_told_of_what_it_has_or_had);
+    tcase_add_test(tests, a_new_size_is_told_to_all);
     tcase_add_test(tests, a_draining_or_failed_node_is_given_nothing);
     tcase_add_test(tests, a_floating_ip_prefers_a_portal_in_its_own_subnet);
     tcase_add_test(tests, what_somebody_wants_goes_first_while_it_can);

@@ -74,10 +74,10 @@ END_TEST
 static struct map *make_map(const char *words)
 {
     static const char empty[] = "{'generation':1,'portal_groups':[{'name':'poc'},{'name':'qos'}],"
-                                "'targets':[{'name':'iqn.a:a','volume':'a','size':512,"
-                                "'block_size':512},{'name':'iqn.a:b','volume':'b','size':512,"
-                                "'block_size':512}],'exports':[]}";
-    char text[sizeof(empty)], target[] = "iqn.a:a";
+                                "'base_name':'iqn.a','targets':[{'volumes':['a','b'],'size':512,"
+                                "'block_size':512}],"
+                                "'exports':[]}";
+    char text[sizeof(empty)];
     const char *error = NULL;
     struct map *map;
     json_t *json;
@@ -90,10 +90,10 @@ static struct map *make_map(const char *words)
 
         if (words[1] == '2')
             json_array_append_new(names, json_string("iqn.b:two"));
-        target[6] = (char)(*words | 0x20);
         json_array_append_new(json_object_get(json, "exports"),
-                              json_pack("{s:s, s:s, s:o}", "target", target, "portal_group",
-                                        *words < 'a' ? "qos" : "poc", "initiators", names));
+                              json_pack("{s:[[ii]], s:s, s:o}", "targets", (*words | 0x20) - 'a', 1,
+                                        "portal_group", *words < 'a' ? "qos" : "poc", "initiators",
+                                        names));
     }
     map = map_decode(json, &error);
     ck_assert_msg(map != NULL, "%s", error);

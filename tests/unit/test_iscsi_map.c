@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char good[] =
-    "{'generation': 7, 'portal_groups': ["
+    "{'generation': 7, 'base_name': 'iqn.t', 'portal_groups': ["
     "  {'name': 'poc', 'tpgt': 1, 'redirect': 'before_auth', 'redirect_status': 'permanent',"
     "   'discovery_chap': 'required',"
     "   'floating_ips': [{'address': '127.0.1.100', 'prefix': 24, 'port': 3260, 'node': 2},"
@@ -17,20 +17,20 @@ static const char good[] =
     "  {'name': 'lab', 'tpgt': 65535, 'floating_ips': [], 'portals': ["
     "               {'node': 1, 'address': '127.0.2.1', 'port': 3260}]}],"
     " 'targets': ["
-    "  {'name': 'iqn.t:Data1', 'volume': 'data1', 'size': 1048576, 'block_size': 512,"
+    "  {'volumes': ['data1'], 'names': ['iqn.t:Data1'], 'size': 1048576, 'block_size': 512,"
     "   'physical_block_size': 4096, 'controller': 1, 'read_only': false},"
-    "  {'name': 'iqn.t:data2', 'volume': 'data2', 'size': 20971520, 'block_size': 4096,"
-    "   'physical_block_size': 4096, 'controller': null, 'read_only': true},"
-    "  {'name': 'iqn.t:data3', 'volume': 'data3', 'size': 512, 'block_size': 512}],"
+    "  {'volumes': ['data2', 'data4'], 'size': 20971520, 'block_size': 4096,"
+    "   'controller': null, 'read_only': true},"
+    "  {'volumes': ['data3'], 'size': 512, 'block_size': 512}],"
     " 'initiators': ["
     "  {'name': 'iqn.i:Host', 'nets': ['10.0.0.0/8', '::1'], 'chap': {'user': 'u',"
     "   'secret': 'secret12chars'}, 'mutual_chap': {'user': 'm', 'secret': 'another12chars'}},"
     "  {'name': '*', 'nets': ['127.0.0.0/8']},"
     "  {'name': 'iqn.i:anywhere'}],"
     " 'exports': ["
-    "  {'target': 'iqn.t:data1', 'portal_group': 'poc', 'initiators': ['*']},"
-    "  {'target': 'iqn.t:data2', 'portal_group': 'poc', 'initiators': ['iqn.i:host']},"
-    "  {'target': 'iqn.t:data2', 'portal_group': 'lab', 'initiators': ['iqn.i:other', '*']}]}";
+    "  {'targets': [[0, 1]], 'portal_group': 'poc', 'initiators': ['*']},"
+    "  {'targets': [[1, 1]], 'portal_group': 'poc', 'initiators': ['iqn.i:host']},"
+    "  {'targets': [[1, 1]], 'portal_group': 'lab', 'initiators': ['iqn.i:other', '*']}]}";
 
 static struct map *map;
 static const struct map_portal_group *poc, *lab;
@@ -89,6 +89,11 @@ START_TEST(a_map_has_what_was_said)
     ck_assert_str_eq(address_format(&poc->floating_ips[1].subnet.address, text),
                      "[fd00::100]:3261");
     ck_assert_str_eq(address_format(&poc->portals[1].address, text), "127.0.1.2:3260");
+    ck_assert_str_eq(map->targets[0].name, "iqn.t:Data1");
+    ck_assert_str_eq(map->targets[1].name, "iqn.t:data2");
+    ck_assert_str_eq(map->targets[2].volume, "data4");
+    ck_assert_uint_eq(map->targets[2].block_size, 4096);
+    ck_assert_uint_eq(map->target_count, 4);
     ck_assert_int_eq(map->targets[0].controller, 1);
     ck_assert_int_eq(map->targets[1].controller, MAP_NO_NODE);
     ck_assert(!map->targets[0].is_read_only && map->targets[1].is_read_only);
@@ -110,7 +115,10 @@ static const struct {
     {"'127.0.1.2'", "5", "portal group"},
     {"'prefix': 64", "'prefix': 129", "portal group"},
     {"'port': 3261", "'port': 65536", "portal group"},
-    {"'volume': 'data2', ", "", "target"},
+    {"'volumes': ['data3'], ", "", "target"},
+    {"['data2', 'data4']", "['data2', 4]", "target"},
+    {"['iqn.t:Data1']", "[1]", "target"},
+    {"'base_name': 'iqn.t', ", "", "target"},
     {"'size': 1048576", "'size': 0", "target"},
     {"'size': 1048576", "'size': -1", "target"},
     {"'block_size': 512,", "", "target"},
@@ -120,9 +128,12 @@ static const struct {
     {"10.0.0.0/8", "10.0.0.0/33", "initiator"},
     {"10.0.0.0/8", "everywhere", "initiator"},
     {"'::1'", "1", "initiator"},
-    {"'target': 'iqn.t:data1'", "'target': 'iqn.t:data9'", "export"},
+    {"[[0, 1]]", "[[0, 5]]", "export"},
+    {"[[0, 1]]", "[[4, 1]]", "export"},
+    {"[[0, 1]]", "[[-1, 1]]", "export"},
+    {"[[0, 1]]", "[[0, 0]]", "export"},
     {"'portal_group': 'lab'", "'portal_group': 'bal'", "export"},
-    {"'target': 'iqn.t:data1', ", "", "export"},
+    {"[[0, 1]]", "[0]", "export"},
     {"['*']", "[1]", "export"},
 };
 
