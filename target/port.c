@@ -73,7 +73,6 @@ static enum port_next begin(struct task *task)
 {
     struct scsi_task *scsi = scsi_of(task);
 
-    memset(scsi, 0, offsetof(struct scsi_task, sense));
     scsi->transport = &transport;
     scsi->nexus = task->session->port.nexus;
     scsi->lun = task->lun;

@@ -109,12 +109,15 @@ static enum scsi_next run(struct scsi_task *task)
 enum scsi_next scsi_begin(struct scsi_task *task)
 {
     task->transfer_length = 0;
+    task->status = task->sense_length = 0;
+    task->command = NULL;
     task->data = NULL;
     task->then = task->after_data = NULL;
     task->stage = SCSI_BEGINNING;
     task->is_waiting = task->is_condemned = task->is_ending = task->is_forced =
         task->has_information = false;
-    task->field = 0;
+    task->field = task->checksum = 0;
+    task->offset = task->length = 0;
     task->result = SCSI_GOOD;
     task->under_way = 0;
     task->position = task->received = 0;
@@ -124,6 +127,8 @@ enum scsi_next scsi_begin(struct scsi_task *task)
     task->segment = 0;
     task->lock = NULL;
     task->is_exclusive = false;
+    task->item.is_lock = task->item.is_inside = false;
+    task->item.io.is_forced = task->item.io.is_atomic = false;
     list_append(&task->nexus->tasks, &task->link);
     if (gate_enter(task))
         return run(task);
