@@ -19,7 +19,6 @@ struct member {
 
 struct loops {
     pthread_mutex_t lock;
-    unsigned count;
     struct member members[];
 };
 
