@@ -18,7 +18,7 @@ TEST_ARGUMENTS := $(addprefix --ignore=tests/integration/,test_windows_kit.py te
                   test_instructions.py)
 endif
 
-# The programs are optimised as a whole, which saves a fiftieth of a command's time; the many unit
+# The programs are optimised as a whole, which saves a twentieth of a command's time; the many unit
 # tests, and builds with sanitizers or another compiler, are not.
 ifeq ($(SANITIZE)$(filter-out gcc%,$(notdir $(CC))),)
 WHOLE := -flto=auto -ffat-lto-objects
