@@ -73,8 +73,8 @@ static bool open_file(struct copy_source *source, const struct map_target *targe
     int error;
 
     *peer = (struct scsi_peer){
-        .disk = file_disk_open(&(struct disk_setting){source->workers, NULL}, path, target->size,
-                               true, &error),
+        .disk = file_disk_open(&(struct disk_setting){source->workers, NULL, false}, path,
+                               target->size, true, &error),
         .size = target->size,
         .block_size = target->block_size,
     };

@@ -15,18 +15,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
-static bool writes_in_place(const struct node *node)
-{
-    return node->service.host.settings.has_zero_copy && *node->boot;
-}
-
 /* An owned object of the targets that cannot be opened, each with what is wrong; NULL: none. */
 static json_t *open_volumes(struct node *node)
 {
     const struct map *map = node->service.map;
     const struct volume_surroundings around = {
         .loop = node->loop,
-        .disks = {node->workers, writes_in_place(node) ? node->boot : NULL},
+        .disks = {node->workers, *node->boot ? node->boot : NULL,
+                  node->service.host.settings.has_zero_copy},
         .directory = node->directory,
         .place = node->place,
         .run = node->run,

@@ -24,7 +24,8 @@ enum disk_operation {
 /* What the disks of a process have in common; borrowed, outlives them. */
 struct disk_setting {
     struct workers *workers;
-    const char *boot; /* of redo_read_boot; NULL: no file is written through a mapping */
+    const char *boot;      /* of redo_read_boot; NULL: not known */
+    bool writes_in_memory; /* files through their mappings; needs `boot` */
 };
 
 struct disk;

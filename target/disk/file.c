@@ -21,7 +21,7 @@ struct file_disk {
     struct disk disk;
     struct workers *workers; /* borrowed: outlives us */
     int descriptor;
-    struct redo *redo;        /* owned; of the mapping; NULL: nothing is written there */
+    struct redo *redo;        /* owned; of the mapping; NULL: read-only */
     struct mapping *mapping;  /* owned */
     struct journal *journal;  /* owned; of atomic writes; NULL: read-only */
     bool cannot_write_nowait; /* the file system does not know RWF_NOWAIT for writes */
@@ -275,7 +275,7 @@ static int replay(const struct file_disk *file)
 {
     int error = journal_replay(file->journal, file->descriptor);
 
-    return error || !file->redo ? error : redo_replay(file->redo, file->descriptor);
+    return error ? error : redo_replay(file->redo, file->descriptor);
 }
 
 struct disk *file_disk_open(const struct disk_setting *setting, const char *path, uint64_t size,
@@ -301,10 +301,11 @@ struct disk *file_disk_open(const struct disk_setting *setting, const char *path
     file->descriptor = descriptor;
     if (!is_read_only) {
         file->journal = journal_new(path);
-        file->redo = setting->boot ? redo_new(path, setting->boot) : NULL;
+        file->redo = redo_new(path, setting->boot ? setting->boot : "");
         *error = replay(file);
     }
-    file->mapping = mapping_new(setting->workers, descriptor, file->redo);
+    file->mapping = mapping_new(setting->workers, descriptor,
+                                setting->writes_in_memory && setting->boot ? file->redo : NULL);
     if (!*error)
         return &file->disk;
     file_close(&file->disk);

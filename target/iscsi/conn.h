@@ -6,8 +6,9 @@
  * sleeps. While more than CONN_OUTPUT_HIGH bytes wait for a slow reader, nothing is read from it
  * either, so that memory stays bounded.
  *
- * Where several loops share a lock (target/base/loops.h) a connection belongs to one of them, and its thread
- * does without the lock while the kernel moves bytes. Its functions may be called by any thread. */
+ * Where several loops share a lock (target/base/loops.h) a connection belongs to one of them, and
+ * its thread does without the lock while the kernel moves bytes. Its functions may be called by any
+ * thread. */
 #pragma once
 
 #include "target/base/address.h"

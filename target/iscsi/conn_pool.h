@@ -9,8 +9,8 @@ enum { RECEIVE_SIZE = 512 << 10 };
 struct conn_pool {
     struct ev_loop *loop;
     ev_prepare before_sleep;
-    ev_idle not_yet;   /* keeps the loop awake while output is left over or input may follow */
-    bool is_alone; /* the loop: asked often */
+    ev_idle not_yet; /* keeps the loop awake while output is left over or input may follow */
+    bool is_alone;   /* the loop: asked often */
     unsigned connections;
     double spin;       /* seconds */
     double input_at;   /* loop time of the last input */

@@ -15,9 +15,7 @@ static void greet_nobody(struct host *host, struct conn *conn)
 void host_init(struct host *host, const struct host_operations *operations,
                const struct host_settings *settings, struct ev_loop *loop)
 {
-    *host = (struct host){.operations = operations,
-                          .greet = greet_nobody,
-                          .settings = *settings};
+    *host = (struct host){.operations = operations, .greet = greet_nobody, .settings = *settings};
     host_add_loop(host, loop);
     registry_init(&host->registry);
     list_init(&host->unused_tasks);

@@ -51,7 +51,7 @@ struct host_settings {
     uint32_t max_connections;
     uint32_t io_threads; /* that share the connections */
     bool has_zero_copy;  /* data-in leaves from where it lies, if it can */
-    double spin;        /* seconds that the loop looks for more input before it sleeps */
+    double spin;         /* seconds that the loop looks for more input before it sleeps */
 };
 
 enum { HOST_LOOPS_MAX = 64 };

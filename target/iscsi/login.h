@@ -25,8 +25,8 @@ struct login_security {
 };
 
 struct login {
-    struct host *host; /* parent: outlives us */
-    struct conn *conn; /* ours until a session takes it */
+    struct host *host;      /* parent: outlives us */
+    struct conn *conn;      /* ours until a session takes it */
     struct conn_pool *pool; /* borrowed; of the connection */
     struct list link,
         waiting; /* in registry.logins; in the waiters of a session that must end first */

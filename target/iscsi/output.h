@@ -21,7 +21,7 @@ struct output {
     struct output_piece *ring; /* owned, a power of two */
     uint32_t capacity, first, count;
     struct conn_chunk
-        *open;       /* the chunk that output_reserve fills; owned as long as no piece lies in it */
+        *open; /* the chunk that output_reserve fills; owned as long as no piece lies in it */
     uint64_t queued, sent; /* bytes; sent: in all */
 };
 

@@ -28,8 +28,8 @@ struct task;
 struct session {
     struct list link; /* in registry.sessions */
     struct hash_entry tsih_entry, nexus_entry;
-    struct host *host; /* parent: outlives us */
-    struct conn *conn; /* ours; NULL once the session is ending */
+    struct host *host;      /* parent: outlives us */
+    struct conn *conn;      /* ours; NULL once the session is ending */
     struct conn_pool *pool; /* borrowed; of the connection, also when that is gone */
     struct session_port port;
 

@@ -27,7 +27,7 @@ static void set_up(void)
     close(descriptor);
     loop = ev_loop_new(0);
     workers = workers_new(loop, 3);
-    setting = (struct disk_setting){workers, "this boot"};
+    setting = (struct disk_setting){workers, "this boot", true};
     disk = file_disk_open(&setting, path, SIZE, false, &error);
     ck_assert_ptr_nonnull(disk);
     bytes = malloc(SIZE);

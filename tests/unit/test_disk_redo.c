@@ -91,7 +91,7 @@ static void die_in_the_copy(void)
 START_TEST(part_that_was_being_copied_is_whole_once_the_disk_is_open)
 {
     struct ev_loop *loop = ev_loop_new(0);
-    const struct disk_setting setting = {workers_new(loop, 1), boot};
+    const struct disk_setting setting = {workers_new(loop, 1), boot, false};
     struct disk *disk;
     int error;
 
