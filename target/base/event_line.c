@@ -89,9 +89,9 @@ static char *write_special(char *to, const char **text)
     size_t length = character_length((const unsigned char *)*text);
 
     if (byte == '"' || byte == '\\')
-        to += sprintf(to, "\\%c", byte);
+        to += snprintf(to, ESCAPE_SIZE + 1, "\\%c", byte);
     else if (byte < ' ' || byte == 0x7f)
-        to += sprintf(to, "\\u%04x", byte);
+        to += snprintf(to, ESCAPE_SIZE + 1, "\\u%04x", byte);
     else
         to = write_bytes(to, length ? *text : "?", length ? length : 1);
     *text += length ? length : 1;

@@ -1,7 +1,7 @@
 /* Bytes of a file on their way to a reader, straight from a mapping of the file. Only system calls
- * may touch them there: these fail with EFAULT where somebody has cut the file, where the process
- * itself would be killed. What the reader gets is the file as it was when the span was made: before
- * the file changes, what has not left yet is copied aside. */
+ * may touch them there, which fail with EFAULT where somebody has cut the file, and what is guarded
+ * (guarded.h): anything else would end the process. What the reader gets is the file as it was when
+ * the span was made: before the file changes, what has not left yet is copied aside. */
 #pragma once
 
 #include "target/base/list.h"

@@ -1,9 +1,9 @@
-/* A file in memory, window by window. Nobody but the kernel reads what is mapped
- * (target/base/span.h); what is written is copied under the care of redo.h. Only what the page
- * cache held a moment ago is used so, so that nobody waits for the disk. Asking for that costs more
- * than a small read: it is done for large pieces, and for places that are read again and again.
- * Places that are written again and again are written there: after each time that the kernel has
- * put a page on the disk, the first write to it costs a fault. */
+/* A file in memory, window by window. How what is mapped may be read says target/base/span.h; what
+ * is written is copied under the care of redo.h. Only what the page cache held a moment ago is used
+ * so, so that nobody waits for the disk. Asking for that costs more than a small read: it is done
+ * for large pieces, and for places that are read again and again. Places that are written again and
+ * again are written there: after each time that the kernel has put a page on the disk, the first
+ * write to it costs a fault. */
 #pragma once
 
 #include "target/base/span.h"

@@ -3,6 +3,7 @@
 #include "sim-cluster/map.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,11 +158,12 @@ static void put(enum target_phase phase, int node)
 static void check_run(json_t *run, const char *volumes_of_it, bool has_names)
 {
     char names[64] = "";
-    size_t i;
+    size_t i, length = 0;
     json_t *name;
 
     json_array_foreach (json_object_get(run, "volumes"), i, name)
-        strcat(strcat(names, json_string_value(name)), " ");
+        length += (size_t)snprintf(names + length, sizeof(names) - length, "%s ",
+                                   json_string_value(name));
     ck_assert_str_eq(names, volumes_of_it);
     ck_assert_int_eq(json_object_get(run, "names") != NULL, has_names);
 }
