@@ -123,7 +123,8 @@ static bool prepare(struct redo *redo)
 #ifdef __SSE2__
 
 /* Past the caches: nobody reads it soon, and what is overwritten whole need not be fetched before.
- */
+ * No fence follows: another thread or the host learns of it by a locked instruction at the least,
+ * and that waits for such stores as a fence would. */
 static void copy_line(uint8_t *to, const uint8_t *from)
 {
     const __m128i *source = (const __m128i *)from;
@@ -147,21 +148,11 @@ static void copy_whole(uint8_t *to, const uint8_t *from, uint64_t length)
         copy_line(to + at, from + at);
 }
 
-/* Before another processor is told. */
-static void end_copy(void)
-{
-    _mm_sfence();
-}
-
 #else
 
 static void copy_whole(uint8_t *to, const uint8_t *from, uint64_t length)
 {
     memcpy(to, from, length);
-}
-
-static void end_copy(void)
-{
 }
 
 #endif
@@ -199,7 +190,6 @@ static void copy_parts(void *argument)
             part = copy.length - done;
         copy_part(copy.record, copy.to + done, copy.offset + done, copy.bytes + done, part);
     }
-    end_copy();
 }
 
 /* The record itself may be what somebody has cut. */

@@ -20,7 +20,7 @@
 enum {
     CONN_CHUNK_SIZE =
         (64 << 10) + 128,        /* a data segment of 64 KiB with its header, digests and padding */
-    CONN_OUTPUT_LOW = 256 << 10, /* room for more data-in below this */
+    CONN_OUTPUT_LOW = 512 << 10, /* room for more data-in below this */
     CONN_OUTPUT_HIGH = 1 << 20,
 };
 

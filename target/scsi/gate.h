@@ -11,9 +11,10 @@ struct gate {
     struct list locked; /* of struct gate_lock: got their range while others were at work */
     uint64_t last_task; /* serial number */
     unsigned special;   /* tasks in the task set that are not simple */
-    bool is_ordering;   /* there has been an ordered task */
     unsigned parked;    /* tasks that wait because of it */
-    unsigned exclusive; /* tasks that have a range alone, or wait for that */
+    bool is_ordering;   /* there has been an ordered task */
+    unsigned exclusive; /* tasks that have a range alone, or wait for that; not beside `parked`: one
+                           load of both, when either was just written, waits for all writes */
 };
 
 void gate_open(struct gate *gate);
