@@ -78,8 +78,8 @@ void moves_release_target(struct node *from, struct cluster_target *target, int 
     *release = (struct release){from, from->target, target};
     moves_begin_absence(from, target, TARGET_RELEASING);
     target->wanted = to;
-    /* First the floating IPs are told that nobody is to be sent there; a login that crosses this is
-     * refused there, and begins anew. */
+    /* First the floating IPs are told that nobody is to be sent there. Nobody waits for them: a
+     * login that crosses this may still be. */
     announce_published(from->supervisor);
     process_request(from->target,
                     json_pack("{s:s, s:s, s:i}", "request", "release", "target",
