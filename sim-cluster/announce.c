@@ -65,12 +65,14 @@ static void on_holder_replied(void *owner, json_t *reply, const char *error)
     count_reply(announcement->node->supervisor);
     if (reply && error)
         process->map_sent = 0;
-    if (!error)
+    if (!error) {
+        process->map_known = announcement->generation;
         moves_holder_applied(announcement->node, process->subject);
-    else if (reply)
+    } else if (reply) {
         moves_holder_refused(announcement->node, process, error);
-    else
+    } else {
         fail(announcement, error);
+    }
     free(announcement);
 }
 
@@ -198,7 +200,7 @@ void announce_to_targets(struct supervisor *supervisor)
 void announce_published(struct supervisor *supervisor)
 {
     supervisor->published_stale = false;
-    supervisor->cluster.generation++;
+    supervisor->published = ++supervisor->cluster.generation;
     map_stamp(&supervisor->cluster);
     for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
         struct node *node = &supervisor->nodes[i];
@@ -211,4 +213,31 @@ void announce_published(struct supervisor *supervisor)
         }
     }
     announce_wanted(supervisor);
+}
+
+static bool redirects(const struct node *node, const struct process *process)
+{
+    return process->subject && !process->is_expected && !process->is_ended && is_listening(node) &&
+           node->state->state != NODE_FROZEN;
+}
+
+bool announce_is_known(const struct supervisor *supervisor, int64_t generation)
+{
+    for (size_t i = 0; i < supervisor->cluster.node_count; i++) {
+        const struct node *node = &supervisor->nodes[i];
+
+        LIST_FOR_EACH (link, &node->processes) {
+            const struct process *process = container_of(link, struct process, link);
+
+            if (redirects(node, process) && process->map_known < generation)
+                return false;
+        }
+    }
+    return true;
+}
+
+bool announce_is_all_known(const struct supervisor *supervisor)
+{
+    return !supervisor->targets_stale && !supervisor->published_stale &&
+           announce_is_known(supervisor, supervisor->published);
 }

@@ -12,3 +12,8 @@ void announce_published(struct supervisor *supervisor);
  * the end of the turn. */
 void announce_to_process(struct node *node, struct process *process);
 void announce_wanted(struct supervisor *supervisor);
+
+/* Does every floating IP that answers initiators follow a map of that generation or later? Or: of
+ * where everything is now? */
+bool announce_is_known(const struct supervisor *supervisor, int64_t generation);
+bool announce_is_all_known(const struct supervisor *supervisor);

@@ -43,6 +43,7 @@ struct cluster_target {
     enum target_phase phase;
     int controller;             /* 0: none. The one process that may have the volume open. */
     int64_t assigned;           /* the generation of the map that said so */
+    int64_t release_after;      /* the generation to be known before it is let go; 0: not to be */
     int home, previous, wanted; /* nodes; 0: none */
     int former;                 /* node it was on before `previous`, or leaves now; 0: none */
     double moved_at;            /* unix time: since when it is elsewhere; 0: not yet */

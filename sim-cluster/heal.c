@@ -1,5 +1,6 @@
 #include "sim-cluster/heal.h"
 
+#include "sim-cluster/announce.h"
 #include "sim-cluster/node.h"
 #include "sim-cluster/node_verbs.h"
 #include "sim-cluster/pending.h"
@@ -43,7 +44,9 @@ static json_t *check_healed(struct supervisor *supervisor, const struct pending 
         if (node->state->stage != STAGE_SERVING || node->state->state != NODE_UP)
             return NULL;
     }
-    return is_placed(&supervisor->cluster) ? pending_done(supervisor, pending) : NULL;
+    if (!is_placed(&supervisor->cluster) || !announce_is_all_known(supervisor))
+        return NULL;
+    return pending_done(supervisor, pending);
 }
 
 json_t *heal_answer(struct client *client, json_t *message)

@@ -1,5 +1,6 @@
 #include "sim-cluster/moves.h"
 
+#include "sim-cluster/announce.h"
 #include "sim-cluster/moves_parts.h"
 
 void moves_node_lost(struct node *node)
@@ -116,6 +117,9 @@ static bool is_due(struct supervisor *supervisor, double may_place_at)
 
 static void turn_target(struct supervisor *supervisor, struct cluster_target *target)
 {
+    if (target->phase == TARGET_RELEASING && target->release_after &&
+        announce_is_known(supervisor, target->release_after))
+        moves_ask_release(supervisor_find_node(supervisor, target->controller), target);
     if (target->phase == TARGET_NOWHERE && is_due(supervisor, target->may_place_at))
         moves_place_target(supervisor, target);
     if (target->phase == TARGET_OPENING && target->retry_at &&
@@ -135,7 +139,8 @@ static void turn_targets(struct supervisor *supervisor)
         struct cluster_target *target = &cluster->targets[i];
 
         turn_target(supervisor, target);
-        supervisor->has_unplaced |= target->phase == TARGET_NOWHERE || target->retry_at > 0;
+        supervisor->has_unplaced |= target->phase == TARGET_NOWHERE || target->retry_at > 0 ||
+                                    target->release_after > 0;
     }
 }
 

@@ -11,7 +11,8 @@ void moves_turn(struct supervisor *supervisor);
 bool moves_can_leave(const struct node *node);
 
 /* A planned move to node `to` (0: where it suits best) from a node that can_leave. Ends in
- * TARGET_SERVING or FLOATING_UP again, wherever that is. */
+ * TARGET_SERVING or FLOATING_UP again, wherever that is. A target is let go once every floating IP
+ * knows that nobody is to be sent there. */
 void moves_release_target(struct node *from, struct cluster_target *target, int to);
 void moves_stop_floating_ip(struct node *from, struct cluster_floating_ip *floating, int to);
 

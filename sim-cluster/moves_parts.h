@@ -28,6 +28,9 @@ void moves_lose_target(struct supervisor *supervisor, struct cluster_target *tar
 void moves_lose_floating_ip(struct supervisor *supervisor, struct cluster_floating_ip *floating,
                             double may_place_at);
 
+/* Its node is to close it, now that no floating IP sends anybody there. */
+void moves_ask_release(struct node *from, struct cluster_target *target);
+
 /* It stops being served, and may still be held. */
 void moves_begin_absence(struct node *node, struct cluster_target *target, enum target_phase phase);
 void moves_take_down(struct node *node, struct cluster_floating_ip *floating, const char *why);

@@ -28,6 +28,7 @@ void moves_lose_target(struct supervisor *supervisor, struct cluster_target *tar
 {
     supervisor->has_unplaced = true;
     target->phase = TARGET_NOWHERE;
+    target->release_after = 0;
     cluster_set_controller(&supervisor->cluster, target, 0);
     target->may_place_at = may_place_at;
 }
@@ -72,15 +73,19 @@ static void on_released(void *owner, json_t *reply, const char *error)
 
 void moves_release_target(struct node *from, struct cluster_target *target, int to)
 {
+    moves_begin_absence(from, target, TARGET_RELEASING);
+    target->wanted = to;
+    target->release_after = from->supervisor->cluster.generation + 1;
+    from->supervisor->has_unplaced = true;
+}
+
+void moves_ask_release(struct node *from, struct cluster_target *target)
+{
     struct release *release = memory_new(sizeof(*release));
     int timeout_ms = from->supervisor->config->drain_timeout_ms;
 
     *release = (struct release){from, from->target, target};
-    moves_begin_absence(from, target, TARGET_RELEASING);
-    target->wanted = to;
-    /* First the floating IPs are told that nobody is to be sent there. Nobody waits for them: a
-     * login that crosses this may still be. */
-    announce_published(from->supervisor);
+    target->release_after = 0;
     process_request(from->target,
                     json_pack("{s:s, s:s, s:i}", "request", "release", "target",
                               target->config->target, "timeout_ms", timeout_ms),

@@ -1,5 +1,6 @@
 #include "sim-cluster/node_verbs.h"
 
+#include "sim-cluster/announce.h"
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 
@@ -60,8 +61,9 @@ static json_t *check_drained(struct supervisor *supervisor, const struct pending
     if (node->state->state != NODE_DRAINING)
         return pending_error("node %d is %s: it was not drained", node_number(node),
                              node_state_names[node->state->state]);
-    return is_leaving(&supervisor->cluster, node_number(node)) ? NULL
-                                                               : pending_done(supervisor, pending);
+    if (is_leaving(&supervisor->cluster, node_number(node)) || !announce_is_all_known(supervisor))
+        return NULL;
+    return pending_done(supervisor, pending);
 }
 
 /* ---- what it does ---- */

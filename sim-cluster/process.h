@@ -38,6 +38,7 @@ struct process {
     bool is_expected; /* to end */
     bool wants_map;   /* the present one is to be sent */
     int64_t map_sent; /* generation of the last map it was sent; 0: it needs a whole one */
+    int64_t map_known; /* generation of the last map that it said it follows; 0: none */
     bool is_ended;    /* on_ended comes next */
     struct process_internals *internals;
 };

@@ -1,5 +1,6 @@
 #include "sim-cluster/requests.h"
 
+#include "sim-cluster/announce.h"
 #include "sim-cluster/change_requests.h"
 #include "sim-cluster/fault_requests.h"
 #include "sim-cluster/heal.h"
@@ -27,7 +28,7 @@ static json_t *check_target(struct supervisor *supervisor, const struct pending 
 {
     const struct cluster_target *target = pending->target;
 
-    if (target->phase != TARGET_SERVING)
+    if (target->phase != TARGET_SERVING || !announce_is_all_known(supervisor))
         return NULL;
     if (target->controller == pending->wanted)
         return pending_done(supervisor, pending);

@@ -63,7 +63,8 @@ struct supervisor {
     enum supervisor_phase phase;
     bool targets_stale, published_stale; /* maps to be sent */
     bool maps_wanted;                    /* by processes that have just been started */
-    bool has_unplaced; /* some target may have no node, or waits to be asked for */
+    bool has_unplaced; /* some target may have no node, or waits to be asked for or let go */
+    int64_t published; /* generation of the last map for those who hold floating IPs */
     int announcing;    /* maps on their way */
     ev_prepare turn;
     ev_timer heartbeat, wake, stop;
