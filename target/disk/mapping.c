@@ -16,7 +16,8 @@ enum {
     WINDOWS = 8,       /* what is mapped has to be taken down when the process dies: 0.1 ms a MiB */
     LARGE = 64 << 10,  /* from here on looking costs little against reading */
     OFTEN = 4,         /* small reads of a chunk within a second */
-    BUSY_SECONDS = 10, /* for so long a chunk is busy that was written more than once in a second */
+    COUNT_SECONDS = 8, /* what is written to a chunk is counted for so long */
+    BUSY_SECONDS = 30, /* as the kernel leaves a page before it puts it on the disk */
     AHEAD = 512,       /* bytes: from there on the processor looks ahead by itself */
     LINE = 64,
     IDLE_SECONDS = 10, /* a window stays so long after its last use */
@@ -25,9 +26,10 @@ enum {
 /* What is known of a chunk holds for the second that it was found out in. */
 struct chunk {
     uint32_t second;
-    uint32_t busy;    /* the last second in which more was written than the chunk holds, or 0 */
-    uint32_t written; /* bytes in this second */
-    uint8_t reads;    /* small ones in this second, while nobody has looked */
+    uint32_t counted_since; /* second */
+    uint32_t written;       /* bytes since then; more than the chunk holds: it is busy */
+    uint32_t busy;          /* the last second in which it became or was that, or 0 */
+    uint8_t reads;          /* small ones in this second, while nobody has looked */
     bool is_known, is_cached;
 };
 
@@ -124,8 +126,15 @@ static struct chunk *chunk_in(struct window *window, uint64_t number, uint32_t s
 {
     struct chunk *chunk = &window->chunks[number];
 
-    if (chunk->second != second)
-        *chunk = (struct chunk){.second = second, .busy = chunk->busy};
+    if (chunk->second == second)
+        return chunk;
+    chunk->second = second;
+    chunk->reads = 0;
+    chunk->is_known = chunk->is_cached = false;
+    if (second - chunk->counted_since >= COUNT_SECONDS) {
+        chunk->counted_since = second;
+        chunk->written = 0;
+    }
     return chunk;
 }
 

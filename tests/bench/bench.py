@@ -64,7 +64,7 @@ def run_load(servers, name, words, options):
     server = servers.by_name[name]
     words = [*words, *server.extra]
     return run_tool("load", *server.words(), "--lun", server.lun, "--region", servers.region,
-                    "--milliseconds", options.milliseconds, "--warm", options.milliseconds // 2,
+                    "--milliseconds", options.milliseconds, "--warm", options.milliseconds // 4,
                     *words)
 
 
@@ -175,7 +175,7 @@ def parse():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--milliseconds", type=int, default=2000,
-                         help="of each measurement, after half as many to warm up")
+                         help="of each measurement, after a quarter as many to warm up")
     options.add_argument("--region", type=int, default=512, help="MiB of the files")
     options.add_argument("--idle", type=int, default=1000, help="sessions")
     options.add_argument("--leak", type=int, default=10000, help="logins after which memory is "
