@@ -32,6 +32,30 @@ struct giving {
     bool is_elsewhere; /* not in the state directory: only what root has made changes hands */
 };
 
+/* Names of that file in the directory. */
+static nlink_t count_names(int directory, const struct stat *file)
+{
+    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = again < 0 ? NULL : fdopendir(again);
+    nlink_t count = 0;
+
+    if (!entries && again >= 0)
+        close(again);
+    for (struct dirent *entry; entries && (entry = readdir(entries));)
+        count += entry->d_ino == file->st_ino;
+    if (entries)
+        closedir(entries);
+    return count;
+}
+
+/* As disks have that were being written when their process was killed, and as somebody may have
+ * made to be given a file of others. */
+static bool has_name_elsewhere(int directory, const struct stat *file)
+{
+    return S_ISREG(file->st_mode) && file->st_nlink > 1 &&
+           count_names(directory, file) < file->st_nlink;
+}
+
 /* What no name outside leads to; links are neither followed nor changed. 0 or -errno. */
 static int give(const struct giving *giving, int directory, const char *name)
 {
@@ -43,7 +67,7 @@ static int give(const struct giving *giving, int directory, const char *name)
     else if ((!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) ||
              status.st_uid == giving->to->uid || (giving->is_elsewhere && status.st_uid))
         error = 0;
-    else if (S_ISREG(status.st_mode) && status.st_nlink > 1)
+    else if (has_name_elsewhere(directory, &status))
         error = -EMLINK;
     else if (fchownat(file, "", giving->to->uid, giving->to->gid, AT_EMPTY_PATH))
         error = -errno;

@@ -3,12 +3,14 @@
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "target/base/memory.h"
+#include "target/disk/landing.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void on_event(void *owner, const char *line, size_t length)
 {
@@ -31,6 +33,16 @@ static void note_end(struct node *node, const struct process *process, const cha
           number("pid", process->pid), text("how", how));
 }
 
+/* What a disk still needs of it has a name there, too. */
+static void remove_landing(const struct node *node)
+{
+    char *path =
+        memory_format("%s/volumes/" LANDING_NAME, node->supervisor->directory, node_number(node));
+
+    unlink(path);
+    free(path);
+}
+
 static void on_ended(void *owner, struct process *process, const char *how)
 {
     struct node *node = owner;
@@ -39,8 +51,10 @@ static void on_ended(void *owner, struct process *process, const char *how)
     char *why = memory_format("its %s process %s", process->name, how);
 
     note_end(node, process, how);
-    if (node->target == process)
+    if (node->target == process) {
         node->target = NULL;
+        remove_landing(node);
+    }
     if (floating && process->is_expected)
         moves_holder_ended(node, floating);
     process_free(process);

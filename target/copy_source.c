@@ -73,7 +73,7 @@ static bool open_file(struct copy_source *source, const struct map_target *targe
     int error;
 
     *peer = (struct scsi_peer){
-        .disk = file_disk_open(&(struct disk_setting){source->workers, NULL, false}, path,
+        .disk = file_disk_open(&(struct disk_setting){source->workers, NULL, NULL}, path,
                                target->size, true, &error),
         .size = target->size,
         .block_size = target->block_size,

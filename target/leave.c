@@ -35,6 +35,7 @@ void leave_answer_if_done(struct node *node)
     leave_answer_map(node);
     if (node->stop_request && list_is_empty(&node->service.host.registry.sessions) &&
         list_is_empty(&node->service.volumes)) {
+        landing_free(node->landing);
         child_reply(node->child, node->stop_request, NULL);
         child_exit(node->child);
     }

@@ -1,6 +1,7 @@
 #include "target/node.h"
 
 #include "target/base/event.h"
+#include "target/base/log.h"
 #include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/base/sandbox.h"
@@ -11,6 +12,7 @@
 #include "target/portal.h"
 #include "target/session_list.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,8 +23,7 @@ static json_t *open_volumes(struct node *node)
     const struct map *map = node->service.map;
     const struct volume_surroundings around = {
         .loop = node->loop,
-        .disks = {node->workers, *node->boot ? node->boot : NULL,
-                  node->service.host.settings.has_zero_copy},
+        .disks = {node->workers, *node->boot ? node->boot : NULL, node->landing},
         .directory = node->directory,
         .place = node->place,
         .run = node->run,
@@ -172,6 +173,27 @@ static void share_connections(struct node *node)
         host_add_loop(host, loops_get(node->loops, number));
 }
 
+/* What the hosts send lands in one file, if there can be one. */
+static void open_landing(struct node *node)
+{
+    struct host *host = &node->service.host;
+    char *path;
+
+    if (!host->settings.has_zero_copy || !*node->boot)
+        return;
+    path = memory_format("%s/" LANDING_NAME, node->directory, node->service.node);
+    node->landing =
+        landing_new(path, (size_t)host->settings.io_threads * CONN_RECEIVE_SIZE, node->boot);
+    free(path);
+    if (!node->landing) {
+        log_line(LOG_WARNING, "writes are slower: no file for what comes in: %s", strerror(errno));
+        return;
+    }
+    for (unsigned i = 0; i < host->pool_count; i++)
+        conn_pool_receive_into(host->pools[i], &node->landing->memory,
+                               node->landing->room + (size_t)i * CONN_RECEIVE_SIZE);
+}
+
 static void take_start(void *owner, int64_t id, json_t *request)
 {
     struct node *node = owner;
@@ -188,7 +210,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
                      "start needs a node number and the directory of the volumes, once");
         return;
     }
-    redo_read_boot(node->boot);
+    landing_read_boot(node->boot);
     if (!sandbox_take(&sandbox, node->child, id, request, volumes))
         return;
     access_read_settings(&host_settings, settings);
@@ -203,6 +225,7 @@ static void take_start(void *owner, int64_t id, json_t *request)
     node->is_started = true;
     service_init(&node->service, node->loop, number, &host_settings, leave_on_idle, node);
     share_connections(node);
+    open_landing(node);
     faults_init(&node->service.faults, node->loop, on_faults_changed, node);
     node->service.faults.node = number;
     faulty_host_init(&node->service.faulty_host, &node->service.host, &node->service.faults,

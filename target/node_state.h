@@ -2,7 +2,7 @@
 #pragma once
 
 #include "target/base/child.h"
-#include "target/disk/redo.h"
+#include "target/disk/landing.h"
 #include "target/service.h"
 
 struct node {
@@ -12,8 +12,9 @@ struct node {
     struct scsi_peers *peers; /* owned; the other volumes, for copies */
     char *run;                /* owned; what the supervisor calls this `up`, or NULL */
     struct workers *workers;
-    char boot[REDO_BOOT_SIZE]; /* empty: not known */
-    struct loops *loops;       /* owned; beside `loop`; NULL: there are none */
+    char boot[LANDING_BOOT_SIZE]; /* empty: not known */
+    struct loops *loops;          /* owned; beside `loop`; NULL: there are none */
+    struct landing *landing;      /* owned; NULL: volumes are not written in memory */
     struct pools pools;
     struct service service;
     struct list portals, releases;

@@ -22,10 +22,11 @@ enum disk_operation {
 };
 
 /* What the disks of a process have in common; borrowed, outlives them. */
+struct landing;
 struct disk_setting {
     struct workers *workers;
-    const char *boot;      /* of redo_read_boot; NULL: not known */
-    bool writes_in_memory; /* files through their mappings; needs `boot` */
+    const char *boot;        /* of landing_read_boot; NULL: not known */
+    struct landing *landing; /* files are written through their mappings; NULL: they are not */
 };
 
 struct disk;

@@ -275,7 +275,7 @@ static int replay(const struct file_disk *file)
 {
     int error = journal_replay(file->journal, file->descriptor);
 
-    return error ? error : redo_replay(file->redo, file->descriptor);
+    return error ? error : redo_replay(file->redo);
 }
 
 struct disk *file_disk_open(const struct disk_setting *setting, const char *path, uint64_t size,
@@ -301,11 +301,12 @@ struct disk *file_disk_open(const struct disk_setting *setting, const char *path
     file->descriptor = descriptor;
     if (!is_read_only) {
         file->journal = journal_new(path);
-        file->redo = redo_new(path, setting->boot ? setting->boot : "");
+        file->redo =
+            redo_new(path, descriptor, setting->boot ? setting->boot : "", setting->landing);
         *error = replay(file);
     }
-    file->mapping = mapping_new(setting->workers, descriptor,
-                                setting->writes_in_memory && setting->boot ? file->redo : NULL);
+    file->mapping =
+        mapping_new(setting->workers, descriptor, setting->landing ? file->redo : NULL);
     if (!*error)
         return &file->disk;
     file_close(&file->disk);

@@ -1,6 +1,5 @@
 #include "target/disk/redo.h"
 
-#include "target/base/guarded.h"
 #include "target/base/memory.h"
 
 #include <errno.h>
@@ -8,46 +7,37 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
-enum { PAGE = 4096, LINE = 64 };
-
-/* What the second file holds; only processes of one machine and boot read each other's. */
-struct record {
-    char boot[REDO_BOOT_SIZE];
-    uint64_t offset, length; /* in the disk's file, within a page; length 0: nothing is under way */
-    _Alignas(LINE) uint8_t bytes[PAGE];
-};
+enum { LINE = 64 };
 
 struct redo {
     char *path; /* owned */
-    char boot[REDO_BOOT_SIZE];
-    struct record *record; /* owned, mapped; NULL: nothing was copied yet */
-    bool is_broken;        /* there can be no record */
+    char boot[LANDING_BOOT_SIZE];
+    int descriptor;          /* borrowed, as the next */
+    struct landing *landing; /* NULL: nothing can be copied */
+    uint64_t device, inode;
+    bool has_record;
+    bool is_broken; /* there can be none */
 };
 
-bool redo_read_boot(char boot[static REDO_BOOT_SIZE])
-{
-    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t length = file < 0 ? -1 : read(file, boot, REDO_BOOT_SIZE - 1);
-
-    if (file >= 0)
-        close(file);
-    boot[length > 0 ? length : 0] = '\0';
-    return length > 0;
-}
-
-struct redo *redo_new(const char *path, const char *boot)
+struct redo *redo_new(const char *path, int descriptor, const char *boot, struct landing *landing)
 {
     struct redo *redo = memory_new(sizeof *redo);
+    struct stat status = {0};
 
     redo->path = memory_format("%s.redo", path);
     strncpy(redo->boot, boot, sizeof redo->boot - 1);
+    redo->descriptor = descriptor;
+    redo->landing = landing;
+    redo->is_broken = fstat(descriptor, &status);
+    redo->device = status.st_dev;
+    redo->inode = status.st_ino;
     return redo;
 }
 
@@ -55,22 +45,26 @@ void redo_free(struct redo *redo)
 {
     if (!redo)
         return;
-    if (redo->record) {
-        munmap(redo->record, sizeof *redo->record);
+    if (redo->has_record)
         unlink(redo->path);
-    }
     free(redo->path);
     free(redo);
 }
 
-static int write_again(const struct record *record, int descriptor)
+/* What somebody has cut from the record is forgotten. */
+static int write_again(const struct redo *redo, int file, const struct landing_record *record)
 {
-    uint64_t done = 0;
+    uint8_t bytes[LANDING_PAGE];
 
-    while (done < record->length) {
-        ssize_t count = pwrite(descriptor, record->bytes + done, record->length - done,
-                               (off_t)(record->offset + done));
+    for (uint64_t done = 0; done < record->length;) {
+        uint64_t rest = record->length - done;
+        ssize_t count = pread(file, bytes, rest < sizeof bytes ? rest : sizeof bytes,
+                              (off_t)(record->place + done));
 
+        if (!count)
+            return 0;
+        if (count > 0)
+            count = pwrite(redo->descriptor, bytes, (size_t)count, (off_t)(record->offset + done));
         if (count < 0 && errno != EINTR)
             return -errno;
         done += count > 0 ? (uint64_t)count : 0;
@@ -78,46 +72,34 @@ static int write_again(const struct record *record, int descriptor)
     return 0;
 }
 
-int redo_replay(struct redo *redo, int descriptor)
+static bool is_under_way(const struct redo *redo, const struct landing_record *record)
+{
+    return !strncmp(record->boot, redo->boot, sizeof record->boot) &&
+           record->device == redo->device && record->inode == redo->inode;
+}
+
+int redo_replay(struct redo *redo)
 {
     int file = open(redo->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), error = 0;
-    struct record record = {0};
+    struct landing_record record = {0};
 
     if (file < 0)
         return errno == ENOENT ? 0 : -errno;
-    if (pread(file, &record, sizeof record, 0) == sizeof record && record.length <= PAGE &&
-        !strncmp(record.boot, redo->boot, sizeof record.boot))
-        error = write_again(&record, descriptor);
+    if (pread(file, &record, sizeof record, 0) == sizeof record && is_under_way(redo, &record))
+        error = write_again(redo, file, &record);
     close(file);
     if (!error && unlink(redo->path))
         error = -errno;
     return error;
 }
 
-static struct record *map_record(int file)
+static bool make_record(struct redo *redo)
 {
-    struct record *record;
-
-    if (file < 0 || fallocate(file, 0, 0, sizeof *record))
-        return NULL;
-    record = mmap(NULL, sizeof *record, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    return record == MAP_FAILED ? NULL : record;
-}
-
-static bool prepare(struct redo *redo)
-{
-    int file;
-
-    if (redo->is_broken)
+    if (!redo->landing || redo->is_broken)
         return false;
-    file = open(redo->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    redo->record = map_record(file);
-    if (file >= 0)
-        close(file);
-    redo->is_broken = !redo->record;
-    if (redo->record)
-        memcpy(redo->record->boot, redo->boot, sizeof redo->boot);
-    return redo->record;
+    redo->has_record = !link(redo->landing->path, redo->path);
+    redo->is_broken = !redo->has_record;
+    return redo->has_record;
 }
 
 #ifdef __SSE2__
@@ -129,8 +111,8 @@ static void copy_line(uint8_t *to, const uint8_t *from)
 {
     const __m128i *source = (const __m128i *)from;
     __m128i *place = (__m128i *)to;
-    __m128i a = _mm_load_si128(source), b = _mm_load_si128(source + 1),
-            c = _mm_load_si128(source + 2), d = _mm_load_si128(source + 3);
+    __m128i a = _mm_loadu_si128(source), b = _mm_loadu_si128(source + 1),
+            c = _mm_loadu_si128(source + 2), d = _mm_loadu_si128(source + 3);
 
     _mm_stream_si128(place, a);
     _mm_stream_si128(place + 1, b);
@@ -158,64 +140,67 @@ static void copy_whole(uint8_t *to, const uint8_t *from, uint64_t length)
 #endif
 
 /* Whoever is killed has done all up to some instruction and nothing behind it: the order of the
- * instructions is all that counts. */
-static void copy_part(struct record *record, uint8_t *to, uint64_t offset, const uint8_t *bytes,
-                      uint64_t length)
+ * instructions is all that counts. `bytes` lie in the landing. */
+static void copy_landed(const struct redo *redo, uint8_t *to, uint64_t offset, const uint8_t *bytes,
+                        uint64_t length)
 {
-    memcpy(record->bytes, bytes, length);
+    struct landing_record *record = redo->landing->record;
+
+    record->device = redo->device;
+    record->inode = redo->inode;
     record->offset = offset;
+    record->place = (uint64_t)(bytes - redo->landing->memory.bytes);
     atomic_signal_fence(memory_order_seq_cst);
     record->length = length;
     atomic_signal_fence(memory_order_seq_cst);
-    copy_whole(to, record->bytes, length);
+    copy_whole(to, bytes, length);
     atomic_signal_fence(memory_order_seq_cst);
     record->length = 0;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
 struct copy {
-    struct record *record;
+    const struct redo *redo;
     uint8_t *to;
     uint64_t offset, length;
     const uint8_t *bytes;
 };
 
-static void copy_parts(void *argument)
+static void copy_at_once(void *argument)
 {
-    struct copy copy = *(struct copy *)argument;
+    const struct copy *copy = argument;
 
-    for (uint64_t done = 0, part; done < copy.length; done += part) {
-        part = PAGE - (copy.offset + done) % PAGE;
-        if (part > copy.length - done)
-            part = copy.length - done;
-        copy_part(copy.record, copy.to + done, copy.offset + done, copy.bytes + done, part);
-    }
+    copy_landed(copy->redo, copy->to, copy->offset, copy->bytes, copy->length);
 }
 
-/* The record itself may be what somebody has cut. */
-static void give_up(struct redo *redo, const uint8_t *missing)
+static void copy_by_the_page(void *argument)
 {
-    const uint8_t *record = (const uint8_t *)redo->record;
+    const struct copy *copy = argument;
+    uint8_t *page = copy->redo->landing->page;
 
-    if (missing < record || missing >= record + sizeof *redo->record) {
-        redo->record->length = 0;
-        return;
+    for (uint64_t done = 0, part; done < copy->length; done += part) {
+        part = LANDING_PAGE - (copy->offset + done) % LANDING_PAGE;
+        if (part > copy->length - done)
+            part = copy->length - done;
+        memcpy(page, copy->bytes + done, part);
+        copy_landed(copy->redo, copy->to + done, copy->offset + done, page, part);
     }
-    munmap(redo->record, sizeof *redo->record);
-    redo->record = NULL;
-    redo->is_broken = true;
 }
 
 bool redo_copy(struct redo *redo, uint8_t *to, uint64_t offset, const uint8_t *bytes,
                uint64_t length)
 {
+    struct landing *landing = redo->landing;
     const uint8_t *missing;
 
-    if (!redo->record && !prepare(redo))
+    if ((!redo->has_record && !make_record(redo)) || landing->memory.is_lost)
         return false;
-    struct copy copy = {redo->record, to, offset, length, bytes};
-    if (guarded_run(copy_parts, &copy, &missing))
+    struct copy copy = {redo, to, offset, length, bytes};
+    if (guarded_run(guarded_has(&landing->memory, bytes) ? copy_at_once : copy_by_the_page, &copy,
+                    &missing))
         return true;
-    give_up(redo, missing);
+    if (guarded_has(&landing->memory, missing))
+        guarded_lose(&landing->memory);
+    landing->record->length = 0;
     return false;
 }

@@ -229,25 +229,36 @@ static ssize_t receive(struct conn *conn)
 
     conn->is_away = true;
     conn_pool_leave(pool);
-    got = recv(conn->readable.fd, pool->receive, RECEIVE_SIZE, 0);
+    got = recv(conn->readable.fd, pool->receive, CONN_RECEIVE_SIZE, 0);
     error = errno;
     conn_pool_enter(pool);
     errno = error;
     return got;
 }
 
+static const char cut_memory[] = "somebody has cut the file that its input lands in";
+
 /* NULL, or why the connection must end. */
 static const char *take(struct conn *conn, ssize_t got)
 {
+    const char *why;
+
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return NULL;
+    if (got < 0 && errno == EFAULT && conn->pool->memory)
+        guarded_lose(conn->pool->memory);
+    if (conn_pool_has_lost(conn->pool))
+        return cut_memory;
     if (got <= 0)
         return conn->finished ? conn->finished
                : got          ? "connection reset by the peer"
                               : "closed by the peer";
     conn->bytes_in += (uint64_t)got;
     conn->pool->input_at = ev_now(conn->pool->loop);
-    return conn->finished ? NULL : stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
+    if (conn->finished)
+        return NULL;
+    why = stream_feed(&conn->stream, conn->pool->receive, (size_t)got);
+    return conn_pool_has_lost(conn->pool) ? cut_memory : why;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)

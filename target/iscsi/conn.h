@@ -12,6 +12,7 @@
 #pragma once
 
 #include "target/base/address.h"
+#include "target/base/guarded.h"
 #include "target/base/span.h"
 #include "target/iscsi/stream.h"
 
@@ -22,6 +23,7 @@ enum {
         (64 << 10) + 128,        /* a data segment of 64 KiB with its header, digests and padding */
     CONN_OUTPUT_LOW = 512 << 10, /* room for more data-in below this */
     CONN_OUTPUT_HIGH = 1 << 20,
+    CONN_RECEIVE_SIZE = 512 << 10, /* the most that is taken in at once */
 };
 
 /* What the connections of one loop share: the receive buffer, unused output chunks and spans. */
@@ -29,6 +31,9 @@ struct conn_pool;
 /* For `spin` seconds after input the loop looks for more of it before it sleeps. */
 struct conn_pool *conn_pool_new(struct ev_loop *loop, double spin);
 void conn_pool_free(struct conn_pool *pool);
+/* Input lands at `place`, CONN_RECEIVE_SIZE bytes of the memory, which is borrowed. A connection
+ * ends whose input was lost with it. */
+void conn_pool_receive_into(struct conn_pool *pool, struct guarded_memory *memory, uint8_t *place);
 struct ev_loop *conn_pool_loop(const struct conn_pool *pool);
 unsigned conn_pool_count(const struct conn_pool *pool); /* of its connections */
 

@@ -61,7 +61,7 @@ struct conn_pool *conn_pool_new(struct ev_loop *loop, double spin)
     pool->loop = loop;
     pool->is_alone = loop_is_alone(loop);
     pool->spin = spin;
-    pool->receive = memory_new(RECEIVE_SIZE);
+    pool->receive = pool->own = memory_new(CONN_RECEIVE_SIZE);
     list_init(&pool->dirty);
     list_init(&pool->ending);
     ev_init(&pool->look, on_look);
@@ -86,8 +86,24 @@ void conn_pool_free(struct conn_pool *pool)
     LIST_FOR_EACH_SAFE (node, &pool->unused_spans) {
         free(container_of(node, struct span, link));
     }
-    free(pool->receive);
+    free(pool->own);
     free(pool);
+}
+
+void conn_pool_receive_into(struct conn_pool *pool, struct guarded_memory *memory, uint8_t *place)
+{
+    free(pool->own);
+    pool->own = NULL;
+    pool->memory = memory;
+    pool->receive = place;
+}
+
+bool conn_pool_has_lost(struct conn_pool *pool)
+{
+    if (!pool->memory || !pool->memory->is_lost)
+        return false;
+    pool->memory = NULL;
+    return true;
 }
 
 struct ev_loop *conn_pool_loop(const struct conn_pool *pool)

@@ -4,8 +4,6 @@
 #include "target/base/loops.h"
 #include "target/iscsi/conn.h"
 
-enum { RECEIVE_SIZE = 512 << 10 };
-
 struct conn_pool {
     struct ev_loop *loop;
     ev_prepare before_sleep;
@@ -21,7 +19,9 @@ struct conn_pool {
     struct conn_chunk *unused;
     unsigned unused_count;
     struct list unused_spans;
-    uint8_t *receive; /* owned, RECEIVE_SIZE bytes, for the connection that is read right now */
+    uint8_t *receive; /* CONN_RECEIVE_SIZE bytes, for the connection that is read right now */
+    uint8_t *own;     /* owned: the same; NULL: it is part of other memory */
+    struct guarded_memory *memory; /* borrowed: that; NULL: there is none, or it was lost */
     atomic_bool is_sending; /* spans, without the lock */
 };
 
@@ -37,6 +37,9 @@ static inline void conn_pool_enter(const struct conn_pool *pool)
     if (!pool->is_alone)
         loop_enter(pool->loop);
 }
+
+/* Whether what has come in was lost just now. */
+bool conn_pool_has_lost(struct conn_pool *pool);
 
 /* The turn of a connection that was in `dirty`. */
 void conn_take_turn(struct list *dirty);

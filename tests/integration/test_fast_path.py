@@ -166,6 +166,21 @@ def test_what_is_written_again_and_again_survives_the_process(start_node, attemp
     assert not is_written_in_memory(node)
 
 
+def test_node_outlives_the_file_that_its_input_lands_in(start_node):
+    node = start_node(zero_copy=True)
+    session, until = node.log_in(), time.monotonic() + DEADLINE
+    while not is_written_in_memory(node):
+        assert time.monotonic() < until, "places that are busy are written in memory"
+        fill(session, 1, 0, 512)
+    os.truncate(node.image().with_name(".landing-1"), 0)
+    with pytest.raises(Closed):
+        fill(session, 2, 0, 512)
+    session = node.log_in()
+    fill(session, 3, 0, 512)
+    data = session.command(read10(0, 512), read=512 * BLOCK).assert_good().data_in
+    assert data == bytes([3]) * (512 * BLOCK)
+
+
 def test_volume_that_only_copies_is_not_written_in_memory(start_node):
     node = start_node(zero_copy=False)
     session = node.log_in()

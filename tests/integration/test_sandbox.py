@@ -163,6 +163,19 @@ def test_a_file_with_a_name_elsewhere_keeps_its_owner(make_cluster):
     assert mine.stat().st_uid == 0 and processes_with(cluster.mark) == {}
 
 
+@needs_root
+def test_what_a_killed_node_left_changes_hands_with_its_second_name(make_cluster):
+    cluster = make_cluster()
+    volumes = cluster.state / "volumes"
+    volumes.mkdir(parents=True)
+    record = volumes / "data1.img.redo"
+    record.write_bytes(bytes(8192))
+    os.link(record, volumes / ".landing-3")
+    cluster.up()
+    cluster.log_in().command(TEST_UNIT_READY).assert_good()
+    assert not record.exists()
+
+
 def test_an_unknown_user_is_a_mistake_in_the_configuration(make_cluster):
     cluster = make_cluster(settings={"user": "nobody-of-that-name"})
     done = cluster.run("up", "-c", cluster.config, "--detach", check=False)

@@ -194,7 +194,7 @@ static inline void open_volume_of(struct fixture *fixture, uint64_t size, uint32
     close(descriptor);
     fixture->loop = ev_loop_new(0);
     fixture->workers = workers_new(fixture->loop, 2);
-    fixture->disk = file_disk_open(&(struct disk_setting){fixture->workers, NULL, false},
+    fixture->disk = file_disk_open(&(struct disk_setting){fixture->workers, NULL, NULL},
                                    fixture->path, size, kind.is_read_only, &error);
     ck_assert_ptr_nonnull(fixture->disk);
     fixture->disk = hold_disk(fixture->disk);

@@ -1,9 +1,11 @@
 #include "target/base/memory.h"
 #include "target/disk/file.h"
+#include "target/disk/landing.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +16,8 @@ static struct ev_loop *loop;
 static struct workers *workers;
 static struct disk_setting setting;
 static struct disk *disk;
-static char path[32];
+static char path[32], landing_path[48];
+static struct landing *landing;
 static uint8_t *bytes, *other;
 
 static void set_up(void)
@@ -27,7 +30,10 @@ static void set_up(void)
     close(descriptor);
     loop = ev_loop_new(0);
     workers = workers_new(loop, 3);
-    setting = (struct disk_setting){workers, "this boot", true};
+    snprintf(landing_path, sizeof landing_path, "%s.landing", path);
+    landing = landing_new(landing_path, LANDING_PAGE, "this boot");
+    ck_assert_ptr_nonnull(landing);
+    setting = (struct disk_setting){workers, "this boot", landing};
     disk = file_disk_open(&setting, path, SIZE, false, &error);
     ck_assert_ptr_nonnull(disk);
     bytes = malloc(SIZE);
@@ -39,6 +45,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     disk_close(disk);
+    landing_free(landing);
     workers_free(workers);
     ev_loop_destroy(loop);
     unlink(path);

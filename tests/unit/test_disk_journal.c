@@ -73,7 +73,7 @@ static void open_and_read(void)
     struct workers *workers = workers_new(loop, 1);
     int error, descriptor = open(path, O_RDONLY);
     struct disk *disk =
-        file_disk_open(&(struct disk_setting){workers, NULL, false}, path, SIZE, false, &error);
+        file_disk_open(&(struct disk_setting){workers, NULL, NULL}, path, SIZE, false, &error);
 
     ck_assert_ptr_nonnull(disk);
     ck_assert_int_eq(pread(descriptor, now, SIZE, 0), SIZE);

@@ -36,7 +36,7 @@ static void set_up(void)
     make_file(1, 1024 * 1024);
     loop = ev_loop_new(0);
     workers = workers_new(loop, 2);
-    disk = segments_open(&(struct disk_setting){workers, NULL, false}, path,
+    disk = segments_open(&(struct disk_setting){workers, NULL, NULL}, path,
                          SEGMENT_SIZE + 1024 * 1024, false, &error);
     ck_assert_ptr_nonnull(disk);
 }
@@ -116,7 +116,7 @@ START_TEST(a_missing_file_is_an_error)
 
     unlink(second);
     free(second);
-    ck_assert_ptr_null(segments_open(&(struct disk_setting){workers, NULL, false}, path,
+    ck_assert_ptr_null(segments_open(&(struct disk_setting){workers, NULL, NULL}, path,
                                      SEGMENT_SIZE + 4096, false, &error));
     ck_assert_int_eq(error, -ENOENT);
 }
@@ -143,7 +143,7 @@ START_TEST(a_pool_counts_what_is_allocated)
     disk_close(disk);
     pool_free(pool);
     int error;
-    disk = segments_open(&(struct disk_setting){workers, NULL, false}, path, 4096, false, &error);
+    disk = segments_open(&(struct disk_setting){workers, NULL, NULL}, path, 4096, false, &error);
 }
 END_TEST
 
