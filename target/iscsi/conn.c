@@ -325,7 +325,7 @@ void conn_set_user(struct conn *conn, const struct conn_user *user, void *owner)
     conn->user = user;
     conn->owner = owner;
     if (!conn->stream.user)
-        stream_init(&conn->stream, &user->stream, owner);
+        stream_init(&conn->stream, &user->stream, owner, &conn->pool->segments);
     conn->way->follow_user(conn);
 }
 

@@ -86,6 +86,7 @@ void conn_pool_free(struct conn_pool *pool)
     LIST_FOR_EACH_SAFE (node, &pool->unused_spans) {
         free(container_of(node, struct span, link));
     }
+    stream_memory_free(&pool->segments);
     free(pool->own);
     free(pool);
 }

@@ -19,6 +19,7 @@ struct conn_pool {
     struct conn_chunk *unused;
     unsigned unused_count;
     struct list unused_spans;
+    struct stream_memory segments;
     uint8_t *receive; /* CONN_RECEIVE_SIZE bytes, for the connection that is read right now */
     uint8_t *own;     /* owned: the same; NULL: it is part of other memory */
     struct guarded_memory *memory; /* borrowed: that; NULL: there is none, or it was lost */

@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-void stream_init(struct stream *stream, const struct stream_user *user, void *owner)
+void stream_init(struct stream *stream, const struct stream_user *user, void *owner,
+                 struct stream_memory *memory)
 {
-    *stream = (struct stream){.user = user, .owner = owner};
+    *stream = (struct stream){.user = user, .owner = owner, .memory = memory};
 }
 
-void stream_free(struct stream *stream)
+void stream_memory_free(struct stream_memory *memory)
 {
-    free(stream->header);
-    free(stream->segment);
-    stream->header = stream->segment = NULL;
+    while (memory->count)
+        free(memory->unused[--memory->count]);
 }
 
 bool stream_is_inside(const struct stream *stream)
@@ -36,6 +36,32 @@ static uint32_t segment_size(const struct stream *stream)
     if (!length)
         return 0;
     return length + pdu_padding(length) + (stream->data_digest ? DIGEST_SIZE : 0);
+}
+
+static uint8_t *take_memory(struct stream *stream, uint32_t size)
+{
+    struct stream_memory *memory = stream->memory;
+
+    stream->is_large = memory && size > STREAM_SMALL && size <= STREAM_LARGE;
+    if (!stream->is_large)
+        return memory_new(size);
+    return memory->count ? memory->unused[--memory->count] : memory_new(STREAM_LARGE);
+}
+
+static void drop_segment(struct stream *stream)
+{
+    if (stream->segment && stream->is_large && stream->memory->count < STREAM_UNUSED)
+        stream->memory->unused[stream->memory->count++] = stream->segment;
+    else
+        free(stream->segment);
+    stream->segment = NULL;
+}
+
+void stream_free(struct stream *stream)
+{
+    free(stream->header);
+    stream->header = NULL;
+    drop_segment(stream);
 }
 
 static bool passes_as_it_comes(const struct stream *stream)
@@ -86,8 +112,7 @@ static const char *end(struct stream *stream, const uint8_t *segment)
 
     stream->in_segment = false;
     stream->header_length = 0;
-    free(stream->segment);
-    stream->segment = NULL;
+    drop_segment(stream);
     return why;
 }
 
@@ -159,7 +184,7 @@ static const char *take_segment(struct stream *stream, const uint8_t *bytes, siz
         why = pass_data(stream, bytes, here);
     } else if (stream->taken || here < size) {
         if (!stream->segment)
-            stream->segment = memory_new(size);
+            stream->segment = take_memory(stream, size);
         memcpy(stream->segment + stream->taken, bytes, here);
         bytes = stream->segment;
     }

@@ -19,9 +19,23 @@ struct stream_user {
     const char *(*on_bad_data)(void *owner, const struct pdu *pdu);
 };
 
+enum {
+    STREAM_SMALL = 8 << 10,            /* segments up to this get memory of their size */
+    STREAM_LARGE = (256 << 10) + 3 + 4, /* up to this, with padding and digest: from what is unused */
+    STREAM_UNUSED = 4,
+};
+
+/* Memory for segments that come in parts, which the streams of a loop share. Zeroed at first. */
+struct stream_memory {
+    uint8_t *unused[STREAM_UNUSED]; /* owned; STREAM_LARGE bytes each */
+    unsigned count;
+};
+void stream_memory_free(struct stream_memory *memory);
+
 struct stream {
     const struct stream_user *user;
     void *owner;                     /* borrowed */
+    struct stream_memory *memory;    /* borrowed; NULL: nothing is kept */
     bool collects_all;               /* data segments that could pass as they come, too */
     uint32_t max_data_length;        /* MaxRecvDataSegmentLength that we declared */
     bool header_digest, data_digest; /* valid from the next PDU on */
@@ -31,10 +45,12 @@ struct stream {
     bool in_segment;                 /* header done, data segment under way */
     bool is_collected;
     uint8_t *segment; /* owned: a collected data segment with padding and digest; NULL: none */
+    bool is_large;    /* `segment` has STREAM_LARGE bytes, and goes back to `memory` */
     uint32_t taken;   /* bytes of the segment, padding and digest seen so far */
 };
 
-void stream_init(struct stream *stream, const struct stream_user *user, void *owner);
+void stream_init(struct stream *stream, const struct stream_user *user, void *owner,
+                 struct stream_memory *memory);
 void stream_free(struct stream *stream);
 
 /* Takes all `length` bytes. NULL, or why the connection must end. */

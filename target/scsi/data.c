@@ -89,6 +89,8 @@ void data_read(struct scsi_task *task)
     task->transfer_length = task->length;
 }
 
+enum { UNUSED_BLOCKS = 16 };
+
 /* A piece of data-out that could not be written on the loop. */
 struct put {
     struct order_item item;
@@ -148,10 +150,45 @@ static bool attempt_put(struct scsi_task *task, uint64_t offset, const uint8_t *
     return true;
 }
 
+/* Memory of one logical block; most large writes arrive in pieces that end within one. */
+struct unused_block {
+    struct unused_block *next;
+};
+
+static uint8_t *take_block(struct scsi_lun *lun)
+{
+    struct unused_block *block = lun->unused_blocks;
+
+    if (!block)
+        return memory_new(lun->block_size);
+    lun->unused_blocks = block->next;
+    lun->unused_block_count--;
+    return (uint8_t *)block;
+}
+
+static void give_back_block(struct scsi_lun *lun, uint8_t *bytes)
+{
+    struct unused_block *block = (struct unused_block *)bytes;
+
+    if (lun->unused_block_count == UNUSED_BLOCKS) {
+        free(bytes);
+        return;
+    }
+    block->next = lun->unused_blocks;
+    lun->unused_blocks = block;
+    lun->unused_block_count++;
+}
+
+void data_free_blocks(struct scsi_lun *lun)
+{
+    while (lun->unused_blocks)
+        free(take_block(lun));
+}
+
 static void keep(struct scsi_task *task, const uint8_t *bytes, size_t length)
 {
     if (!task->scratch && length)
-        task->scratch = memory_new(task->nexus->lun->block_size);
+        task->scratch = take_block(task->nexus->lun);
     if (length)
         memcpy(task->scratch + task->scratch_length, bytes, length);
     task->scratch_length += length;
@@ -184,6 +221,8 @@ static bool put_medium(struct scsi_task *task, uint64_t offset, const uint8_t *b
             return false;
         }
         task->scratch_length = 0;
+        give_back_block(task->nexus->lun, task->scratch);
+        task->scratch = NULL;
     }
     bool is_done =
         whole == missing || attempt_put(task, offset + missing, bytes + missing, whole - missing);

@@ -4,6 +4,8 @@
 
 #include "target/scsi/task.h"
 
+struct scsi_lun;
+
 struct scsi_data {
     enum scsi_next next; /* SCSI_DATA_IN or SCSI_DATA_OUT */
     /* As scsi_put, scsi_get and scsi_span; NULL: never asked. */
@@ -26,6 +28,9 @@ void data_collect(struct scsi_task *task, size_t size, scsi_step *after);
  * logical blocks; those of a forced task reach stable storage before its status. */
 void data_read(struct scsi_task *task);
 void data_write(struct scsi_task *task);
+
+/* Memory of the logical unit for that. */
+void data_free_blocks(struct scsi_lun *lun);
 
 /* Likewise; task->checksum is the CRC32C of the whole blocks that came. */
 void data_write_with_checksum(struct scsi_task *task);

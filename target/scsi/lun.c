@@ -2,6 +2,7 @@
 
 #include "target/base/memory.h"
 #include "target/scsi/copy_list.h"
+#include "target/scsi/data.h"
 #include "target/scsi/result.h"
 #include "target/scsi/unit.h"
 
@@ -81,6 +82,7 @@ static void on_flushed(struct disk_io *io)
     void *owner = lun->closed_owner;
     int error = io->error;
 
+    data_free_blocks(lun);
     token_guard_close(&lun->guard);
     disk_close(lun->order.disk);
     if (lun->store)

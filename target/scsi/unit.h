@@ -60,6 +60,9 @@ struct scsi_lun {
     struct token_guard guard; /* the tokens of its data */
     unsigned borrowers;       /* copies that this logical unit takes part in */
 
+    struct unused_block *unused_blocks; /* owned; data.c */
+    unsigned unused_block_count;
+
     struct disk_io flush;    /* of scsi_lun_close */
     scsi_lun_closed *closed; /* NULL: it is open */
     void *closed_owner;

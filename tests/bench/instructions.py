@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Instructions that a 4 KiB read and a 4 KiB write cost in the target, counted by callgrind.
+"""Instructions that reads and writes cost in the target, counted by callgrind.
 
 Alone (depth 1) and in batches (32 commands in one send, all answered before the next 32). What a
 session costs besides is taken out: each figure is the difference of a long and a short run. Exit
-code 1 if one is more than 5 % above the figure on record; --record puts the new ones there.
+code 1 if one is more than 5 % above the figure on record (--record puts the new ones there), or if
+commands allocate memory.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from node import BUILD, Lab, Process, iqn  # noqa: E402
 
 RECORD = pathlib.Path(__file__).with_name("instructions.json")
 ROOM = 1.05
+ALLOCATORS = re.compile("malloc|calloc|realloc|aligned_alloc|posix_memalign")
+SELDOM = 0.01  # of the commands: what is asked of the process meanwhile
 REGION, SHORT, LONG = 1 << 20, 640, 6400  # REGION: small, so that all of it is busy
 
 CASES = {
@@ -30,6 +33,7 @@ CASES = {
     "4 KiB read, batches of 32": ["--depth", 32],
     "4 KiB write, depth 1": ["--depth", 1, "--writes", 100],
     "4 KiB write, batches of 32": ["--depth", 32, "--writes", 100],
+    "256 KiB write, depth 1": ["--depth", 1, "--writes", 100, "--block", 256 << 10],
 }
 
 
@@ -83,35 +87,48 @@ def by_function(dump):
     return [(names[number], cost) for number, cost in costs.most_common()]
 
 
+def allocations_in(dump):
+    names, called, count = {}, None, 0
+    for line in dump.read_text().splitlines():
+        if found := re.match(r"c?fn=(\(\d+\))(?: (.*))?", line):
+            names.setdefault(found[1], found[2])
+            called = names[found[1]]
+        elif line.startswith("calls=") and ALLOCATORS.fullmatch(called or ""):
+            count += int(line[6:].split()[0])
+    return count
+
+
 def count(lab, words):
-    """Instructions a command, and the listing of the long run."""
+    """Instructions a command, the listing of the long run, allocations a command."""
     lab.load(words, 64)
     lab.dump()
     lab.load(words, SHORT)
-    short = instructions_in(lab.dump())
+    before = lab.dump()
     lab.load(words, LONG)
     dump = lab.dump()
     listing = "\n".join(f"{cost / LONG:10.1f}  {name}" for name, cost in by_function(dump)
                         if cost >= LONG)
-    return (instructions_in(dump) - short) / (LONG - SHORT), listing
+    return ((instructions_in(dump) - instructions_in(before)) / (LONG - SHORT), listing,
+            (allocations_in(dump) - allocations_in(before)) / (LONG - SHORT))
 
 
 def count_all():
-    lab, figures, listings = CountedLab(Net()), {}, []
+    lab, figures, listings, allocations = CountedLab(Net()), {}, [], {}
     try:
         lab.make_volumes()
         subprocess.run([BUILD / "bench" / "file", "--file", lab.image(), "--fill", "1",
                         "--region", str(REGION)], check=True)
         lab.start_target()
         for name, words in CASES.items():
-            figures[name], listing = count(lab, words)
+            figures[name], listing, allocations[name] = count(lab, words)
             listings.append(f"{name}: instructions a command by function\n{listing}\n")
     finally:
         lab.finish()
-    return {name: round(figure) for name, figure in figures.items()}, "\n".join(listings)
+    return ({name: round(figure) for name, figure in figures.items()}, "\n".join(listings),
+            allocations)
 
 
-def judge(figures, recorded):
+def judge(figures, recorded, allocations):
     """Prints a line each; says whether all is well."""
     grown = []
     for name, figure in figures.items():
@@ -122,7 +139,10 @@ def judge(figures, recorded):
               + (f", on record {before:,d} ({figure / before - 1:+.1%})" if before else ""))
     for name in grown:
         print(f"{name}: grew by more than {ROOM - 1:.0%}")
-    return not grown
+    allocating = [name for name, count in allocations.items() if count > SELDOM]
+    for name in allocating:
+        print(f"{name}: {allocations[name]:.2f} allocations a command")
+    return not grown and not allocating
 
 
 def main():
@@ -130,8 +150,8 @@ def main():
     options.add_argument("--record", action="store_true", help="these are the figures from now on")
     options.add_argument("--listing", help="file for the listings by function")
     options = options.parse_args()
-    figures, listing = count_all()
-    is_well = judge(figures, json.loads(RECORD.read_text()) if RECORD.exists() else {})
+    figures, listing, allocations = count_all()
+    is_well = judge(figures, json.loads(RECORD.read_text()) if RECORD.exists() else {}, allocations)
     if options.listing:
         pathlib.Path(options.listing).write_text(listing)
     if options.record:

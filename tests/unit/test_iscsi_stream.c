@@ -79,9 +79,11 @@ static const char *on_bad_data(void *owner, const struct pdu *pdu)
 
 static const struct stream_user user = {on_begin, on_data, on_end, on_bad_data};
 
+static struct stream_memory memory;
+
 static void begin(bool header_digest, bool data_digest)
 {
-    stream_init(&stream, &user, NULL);
+    stream_init(&stream, &user, NULL, &memory);
     stream.max_data_length = 4096;
     stream.header_digest = header_digest;
     stream.data_digest = data_digest;
@@ -156,10 +158,40 @@ static char *deliver_in_pieces(size_t size)
 static void tear_down(void)
 {
     stream_free(&stream);
+    stream_memory_free(&memory);
     buffer_free(&wire);
     buffer_free(&heard.text);
     heard = (struct heard){0};
 }
+
+START_TEST(large_segments_in_pieces_share_memory)
+{
+    begin(false, true);
+    stream.max_data_length = 256 << 10;
+    for (int i = 0; i < 3; i++)
+        add_pdu(OP_DATA_OUT, 0, (256 << 10) - (uint32_t)i);
+    char *whole = deliver_in_pieces(wire.length);
+
+    ck_assert_uint_eq(memory.count, 0);
+    char *parts = deliver_in_pieces(100000);
+
+    ck_assert_str_eq(parts, whole);
+    ck_assert_uint_eq(memory.count, 1);
+    free(whole);
+    free(parts);
+}
+END_TEST
+
+START_TEST(segment_that_a_peer_leaves_unfinished_is_given_back)
+{
+    begin(false, true);
+    stream.max_data_length = 256 << 10;
+    add_pdu(OP_DATA_OUT, 0, 100000);
+    ck_assert_ptr_null(feed(&wire, 0, 50000));
+    stream_free(&stream);
+    ck_assert_uint_eq(memory.count, 1);
+}
+END_TEST
 
 /* _i: bit 0 header digest, bit 1 data digest */
 START_TEST(pieces_of_any_size_give_the_same_pdus)
@@ -349,6 +381,8 @@ int main(void)
     TCase *tests = tcase_create("stream");
 
     tcase_add_checked_fixture(tests, NULL, tear_down);
+    tcase_add_test(tests, large_segments_in_pieces_share_memory);
+    tcase_add_test(tests, segment_that_a_peer_leaves_unfinished_is_given_back);
     tcase_add_loop_test(tests, pieces_of_any_size_give_the_same_pdus, 0, 4);
     tcase_add_loop_test(tests, a_cut_at_any_place_gives_the_same_pdus, 0, 4);
     tcase_add_loop_test(tests, only_data_out_and_commands_pass_as_they_come, 0, 7);
