@@ -146,11 +146,13 @@ START_TEST(what_was_under_way_to_another_disk_is_left_to_that)
     snprintf(other_redo, sizeof other_redo, "%s.redo", other);
     int file = open(other, O_RDWR | O_CREAT, 0600);
     ck_assert_int_eq(pwrite(file, content, SIZE, 0), SIZE);
-    ck_assert(redo_copy(redo_new(other, file, boot, landing), content, 0, fresh, 1));
+    struct redo *before = redo_new(other, file, boot, landing);
+    ck_assert(redo_copy(before, content, 0, fresh, 1));
     die_in_the_copy(land());
     struct redo *redo = redo_new(other, file, boot, NULL);
     ck_assert_int_eq(redo_replay(redo), 0);
     redo_free(redo);
+    redo_free(before);
     ck_assert_int_ne(access(other_redo, F_OK), 0);
     ck_assert_int_eq(pread(file, content, SIZE, 0), SIZE);
     ck_assert_uint_eq(content[AT], 1);
