@@ -11,6 +11,7 @@ import argparse
 import json
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -214,4 +215,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # all that was started ends, too
     sys.exit(main())

@@ -9,6 +9,7 @@ words, and the totals by family over all volumes. The suite destroys what the vo
 import argparse
 import json
 import pathlib
+import signal
 import sys
 import threading
 
@@ -77,4 +78,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # all that was started ends, too
     sys.exit(main())

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import pathlib
 import random
+import signal
 import sys
 import time
 
@@ -44,4 +45,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # all that was started ends, too
     sys.exit(main())

@@ -10,6 +10,7 @@ grow as it should, 2 if threads can have no quota here. For root.
 import argparse
 import json
 import pathlib
+import signal
 import sys
 import types
 
@@ -140,4 +141,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # all that was started ends, too
     sys.exit(main())
