@@ -139,8 +139,8 @@ static void turn_targets(struct supervisor *supervisor)
         struct cluster_target *target = &cluster->targets[i];
 
         turn_target(supervisor, target);
-        supervisor->has_unplaced |= target->phase == TARGET_NOWHERE || target->retry_at > 0 ||
-                                    target->release_after > 0;
+        supervisor->has_unplaced |=
+            target->phase == TARGET_NOWHERE || target->retry_at > 0 || target->release_after > 0;
     }
 }
 

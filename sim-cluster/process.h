@@ -33,13 +33,13 @@ struct process {
     const char *name; /* borrowed: "target" or "portalgroup" */
     void *subject;    /* the owner's: what this process is for */
     pid_t pid;
-    double heard_at;  /* loop time of its last message */
-    bool is_pinged;   /* a ping is on its way */
-    bool is_expected; /* to end */
-    bool wants_map;   /* the present one is to be sent */
-    int64_t map_sent; /* generation of the last map it was sent; 0: it needs a whole one */
+    double heard_at;   /* loop time of its last message */
+    bool is_pinged;    /* a ping is on its way */
+    bool is_expected;  /* to end */
+    bool wants_map;    /* the present one is to be sent */
+    int64_t map_sent;  /* generation of the last map it was sent; 0: it needs a whole one */
     int64_t map_known; /* generation of the last map that it said it follows; 0: none */
-    bool is_ended;    /* on_ended comes next */
+    bool is_ended;     /* on_ended comes next */
     struct process_internals *internals;
 };
 

@@ -305,8 +305,7 @@ struct disk *file_disk_open(const struct disk_setting *setting, const char *path
             redo_new(path, descriptor, setting->boot ? setting->boot : "", setting->landing);
         *error = replay(file);
     }
-    file->mapping =
-        mapping_new(setting->workers, descriptor, setting->landing ? file->redo : NULL);
+    file->mapping = mapping_new(setting->workers, descriptor, setting->landing ? file->redo : NULL);
     if (!*error)
         return &file->disk;
     file_close(&file->disk);

@@ -23,7 +23,7 @@ struct conn_pool {
     uint8_t *receive; /* CONN_RECEIVE_SIZE bytes, for the connection that is read right now */
     uint8_t *own;     /* owned: the same; NULL: it is part of other memory */
     struct guarded_memory *memory; /* borrowed: that; NULL: there is none, or it was lost */
-    atomic_bool is_sending; /* spans, without the lock */
+    atomic_bool is_sending;        /* spans, without the lock */
 };
 
 /* Around a system call for one of its connections. */

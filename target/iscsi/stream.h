@@ -20,8 +20,9 @@ struct stream_user {
 };
 
 enum {
-    STREAM_SMALL = 8 << 10,            /* segments up to this get memory of their size */
-    STREAM_LARGE = (256 << 10) + 3 + 4, /* up to this, with padding and digest: from what is unused */
+    STREAM_SMALL = 8 << 10, /* segments up to this get memory of their size */
+    STREAM_LARGE =
+        (256 << 10) + 3 + 4, /* up to this, with padding and digest: from what is unused */
     STREAM_UNUSED = 4,
 };
 
