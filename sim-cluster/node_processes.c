@@ -3,7 +3,7 @@
 #include "sim-cluster/moves.h"
 #include "sim-cluster/node.h"
 #include "target/base/memory.h"
-#include "target/disk/landing.h"
+#include "target/base/segment.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -5,6 +5,7 @@
 #include "target/base/loops.h"
 #include "target/base/memory.h"
 #include "target/base/sandbox.h"
+#include "target/base/segment.h"
 #include "target/copy_source.h"
 #include "target/faulty_port.h"
 #include "target/iscsi/access.h"

@@ -6,6 +6,9 @@
 
 #include <stdint.h>
 
+/* Beside them, of a node: where what hosts send lands (target/disk/landing.h). */
+#define LANDING_NAME ".landing-%d"
+
 #define SEGMENT_SIZE ((uint64_t)8 << 40)
 #define VOLUME_MAXIMUM ((uint64_t)64 << 40) /* bytes of a volume */
 

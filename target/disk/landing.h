@@ -6,8 +6,6 @@
 
 #include "target/base/guarded.h"
 
-#define LANDING_NAME ".landing-%d" /* of a node's, in the directory of its volumes */
-
 enum {
     LANDING_PAGE = 4096,
     LANDING_BOOT_SIZE = 40,
