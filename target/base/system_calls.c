@@ -45,7 +45,8 @@ static const int calls[] = {
 static const int file_calls[] = {
     SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(fallocate),
     SCMP_SYS(fdatasync), SCMP_SYS(fstatfs), SCMP_SYS(fsync), SCMP_SYS(ftruncate),
-    SCMP_SYS(getdents64), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(lseek), SCMP_SYS(mincore), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
+    SCMP_SYS(getdents64), SCMP_SYS(link), SCMP_SYS(linkat),
+    SCMP_SYS(lseek), SCMP_SYS(mincore), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
     SCMP_SYS(newfstatat), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(pread64), SCMP_SYS(preadv),
     SCMP_SYS(preadv2), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2), SCMP_SYS(rename),
     SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(rseq), SCMP_SYS(sched_getaffinity),
